@@ -1,0 +1,40 @@
+//! Errors, as GameVault's clients know them.
+
+use crate::server::{Answer, Denied, json};
+use hyper::{
+    StatusCode,
+    header::{HeaderValue, RETRY_AFTER},
+};
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    message: &'a str,
+    error: &'a str,
+    status_code: u16,
+}
+
+/// An error with this status. The message says what happened, and what to do about it.
+pub(super) fn error(status: StatusCode, message: &str) -> Answer {
+    let error = status.canonical_reason().unwrap_or_default();
+    json(
+        status,
+        &Body {
+            message,
+            error,
+            status_code: status.as_u16(),
+        },
+    )
+}
+
+/// The error for someone who may not ask.
+pub(super) fn denied(denied: Denied) -> Answer {
+    let mut answer = error(denied.status, denied.message);
+    if denied.status == StatusCode::SERVICE_UNAVAILABLE {
+        answer
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    answer
+}

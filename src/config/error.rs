@@ -1,0 +1,109 @@
+//! What is wrong with the configuration, for the person who has to put it right.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+/// The most characters of a wrong value that a message repeats.
+const SHOWN_CHARS: usize = 80;
+
+/// One setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The environment variable.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// The value is none of the accepted ones.
+    NotAccepted {
+        /// The value; `None` for a secret.
+        value: Option<String>,
+        /// The file it is from, where `…_FILE` names one.
+        file: Option<PathBuf>,
+        /// What would be accepted.
+        accepted: String,
+    },
+    /// The value is not UTF-8 text.
+    NotText,
+    /// The file that `…_FILE` names cannot be read.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A database is asked for, and this build reads none.
+    NoDatabase {
+        /// The value.
+        value: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name;
+        match &self.problem {
+            Problem::NotAccepted {
+                value,
+                file,
+                accepted,
+            } => {
+                f.write_str(name)?;
+                if let Some(file) = file {
+                    write!(f, " (from the file {})", file.display())?;
+                }
+                match value {
+                    Some(value) => write!(f, " is {}", shortened(value))?,
+                    None => f.write_str(" has a wrong value")?,
+                }
+                write!(f, "; accepted: {accepted}")
+            }
+            Problem::NotText => write!(f, "{name} is not UTF-8 text; set it again, or unset it"),
+            Problem::Unreadable { file, reason } => write!(
+                f,
+                "{name}_FILE is {:?}, and that file cannot be read: {reason}; accepted: a file that holds the value of {name}",
+                file.display().to_string()
+            ),
+            Problem::NoDatabase { value } => write!(
+                f,
+                "{name} is {}, but this build reads its users from USERS_FILE only: unset {name}, or run a build with the feature \
+                 `sqlite` or `postgres` (this version has neither)",
+                shortened(value)
+            ),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// A value in quotes, control characters escaped, cut if it is long.
+fn shortened(value: &str) -> String {
+    let mut start: String = value.chars().take(SHOWN_CHARS).collect();
+    if start.len() < value.len() {
+        start.push('…');
+    }
+    format!("{start:?}")
+}
+
+/// Everything that is wrong with the configuration, one error a line. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ConfigErrors {}

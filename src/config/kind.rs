@@ -1,0 +1,213 @@
+//! The kinds of value a setting can have: how each is read, shown, and described to whoever gave a
+//! wrong one.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use super::Config;
+
+/// A field of [`Config`], to be read and written by its setting.
+pub(super) struct Field<T: 'static> {
+    pub(super) get: fn(&Config) -> &T,
+    pub(super) set: fn(&mut Config, T),
+}
+
+/// The kind of a setting's value, and the field it goes to.
+pub(super) enum Kind {
+    /// One IP address, or all.
+    Address(Field<Option<IpAddr>>),
+    /// A TCP port.
+    Port(Field<u16>),
+    /// How much is logged.
+    LogLevel(Field<LevelFilter>),
+    /// Web origins, separated by commas; none means any.
+    Origins(Field<Vec<String>>),
+    /// On or off.
+    Switch(Field<bool>),
+    /// The name of a file.
+    Path(Field<PathBuf>),
+    /// A span of time.
+    Milliseconds(Field<Duration>, RangeInclusive<u64>),
+    /// A size.
+    Bytes(Field<usize>, RangeInclusive<usize>),
+}
+
+/// The text is no value of the kind; [`Kind::accepted`] says what is.
+pub(super) struct NotAccepted;
+
+/// Words for on and off, GameVault's. Any case.
+const ON: [&str; 6] = ["true", "1", "yes", "on", "enable", "enabled"];
+const OFF: [&str; 6] = ["false", "0", "no", "off", "disable", "disabled"];
+
+/// Log levels, and the names that GameVault's logger has for those between.
+const LEVELS: [(&str, LevelFilter); 9] = [
+    ("off", LevelFilter::Off),
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+    ("http", LevelFilter::Info),
+    ("verbose", LevelFilter::Debug),
+    ("silly", LevelFilter::Trace),
+];
+
+impl Kind {
+    /// What is accepted, for messages and tables.
+    pub(super) fn accepted(&self) -> String {
+        match self {
+            Kind::Address(_) => "an IP address such as 127.0.0.1 or ::1; empty for all addresses, IPv6 and IPv4".to_owned(),
+            Kind::Port(_) => "a whole number from 0 to 65535; 0 lets the kernel choose".to_owned(),
+            Kind::LogLevel(_) => format!("one of {}", LEVELS.map(|(name, _)| name).join(", ")),
+            Kind::Origins(_) => "origins separated by commas, such as https://games.example:8443; empty or * for any".to_owned(),
+            Kind::Switch(_) => format!("{}, or {}", ON.join("/"), OFF.join("/")),
+            Kind::Path(_) => "the name of a file".to_owned(),
+            Kind::Milliseconds(_, range) => format!("milliseconds, a whole number from {} to {}", range.start(), range.end()),
+            Kind::Bytes(_, range) => format!("bytes, a whole number from {} to {}", range.start(), range.end()),
+        }
+    }
+
+    /// Reads a value, without space around it, into its field.
+    pub(super) fn read(&self, text: &str, config: &mut Config) -> Result<(), NotAccepted> {
+        match self {
+            Kind::Address(field) => (field.set)(config, address(text)?),
+            Kind::Port(field) => (field.set)(config, number(text, &(0..=u16::MAX))?),
+            Kind::LogLevel(field) => (field.set)(config, level(text)?),
+            Kind::Origins(field) => (field.set)(config, origins(text)?),
+            Kind::Switch(field) => (field.set)(config, switch(text)?),
+            Kind::Path(field) => (field.set)(config, PathBuf::from(text)),
+            Kind::Milliseconds(field, range) => {
+                (field.set)(config, Duration::from_millis(number(text, range)?))
+            }
+            Kind::Bytes(field, range) => (field.set)(config, number(text, range)?),
+        }
+        Ok(())
+    }
+
+    /// The field's value, as [`Kind::read`] would read it.
+    pub(super) fn show(&self, config: &Config) -> String {
+        match self {
+            Kind::Address(field) => {
+                (field.get)(config).map_or_else(String::new, |address| address.to_string())
+            }
+            Kind::Port(field) => (field.get)(config).to_string(),
+            Kind::LogLevel(field) => (field.get)(config).as_str().to_lowercase(),
+            Kind::Origins(field) => (field.get)(config).join(","),
+            Kind::Switch(field) => (field.get)(config).to_string(),
+            Kind::Path(field) => (field.get)(config).display().to_string(),
+            Kind::Milliseconds(field, _) => (field.get)(config).as_millis().to_string(),
+            Kind::Bytes(field, _) => (field.get)(config).to_string(),
+        }
+    }
+}
+
+/// Digits only: `FromStr` would take a plus sign too.
+fn number<N: FromStr + PartialOrd + Display>(
+    text: &str,
+    range: &RangeInclusive<N>,
+) -> Result<N, NotAccepted> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(NotAccepted);
+    }
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or(NotAccepted)
+}
+
+fn switch(text: &str) -> Result<bool, NotAccepted> {
+    let is_one_of = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    match (is_one_of(&ON), is_one_of(&OFF)) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err(NotAccepted),
+    }
+}
+
+fn level(text: &str) -> Result<LevelFilter, NotAccepted> {
+    LEVELS
+        .into_iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(text))
+        .map(|(_, level)| level)
+        .ok_or(NotAccepted)
+}
+
+/// Brackets, as in URLs, are allowed around an IPv6 address.
+fn address(text: &str) -> Result<Option<IpAddr>, NotAccepted> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address = match text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(bracketed) => bracketed.parse().map(IpAddr::V6).ok(),
+        None => text.parse().ok(),
+    };
+    address.map(Some).ok_or(NotAccepted)
+}
+
+fn origins(text: &str) -> Result<Vec<String>, NotAccepted> {
+    let listed: Vec<&str> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|origin| !origin.is_empty())
+        .collect();
+    let origins = listed.iter().map(|origin| {
+        if *origin == "*" {
+            Ok(String::from("*"))
+        } else {
+            self::origin(origin)
+        }
+    });
+    let origins: Vec<String> = origins.collect::<Result<_, _>>()?;
+    Ok(if origins.iter().any(|origin| origin == "*") {
+        Vec::new()
+    } else {
+        origins
+    })
+}
+
+/// An origin as browsers send it: `scheme://host[:port]`, lower case, without the scheme's own
+/// port. `null` is what pages from files send.
+fn origin(text: &str) -> Result<String, NotAccepted> {
+    let origin = text.to_ascii_lowercase();
+    if origin == "null" {
+        return Ok(origin);
+    }
+    let (scheme, authority) = origin.split_once("://").ok_or(NotAccepted)?;
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    let scheme_is_good = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(number(port, &(1..=u16::MAX))?)),
+        _ => (authority, None),
+    };
+    let host_is_good = match host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(bracketed) => bracketed.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        }
+    };
+    if !scheme_is_good || !host_is_good {
+        return Err(NotAccepted);
+    }
+    Ok(match (scheme, port) {
+        (_, None) | ("http", Some(80)) | ("https", Some(443)) => format!("{scheme}://{host}"),
+        (_, Some(port)) => format!("{scheme}://{host}:{port}"),
+    })
+}

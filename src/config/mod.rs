@@ -1,0 +1,217 @@
+//! The configuration: environment variables in, one [`Config`] of plain typed fields out, or every
+//! error there is.
+//!
+//! # Layout
+//!
+//! * `settings`: the table of all settings. The parser, `--help`, `rollcall check` and the
+//!   README are made from it, so they cannot differ.
+//! * [`kind`](Setting::accepted): the kinds of value a setting can have: how each is read, shown
+//!   and described.
+//! * [`error`](ConfigErrors): what is wrong with a value, and what would be accepted.
+//! * [`unknown`](unknown_variables): variables that look like ours and are not.
+//!
+//! A leaf: nothing here imports another module of the crate.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use log::LevelFilter;
+
+mod error;
+mod kind;
+mod settings;
+mod unknown;
+
+pub use error::{ConfigError, ConfigErrors, Problem};
+pub use settings::{SETTINGS, Setting, help, markdown};
+pub use unknown::{nearest, unknown_variables};
+
+/// The most that is read of a file which a `…_FILE` variable names: a value, not a document.
+const MAX_VALUE_BYTES: u64 = 64 * 1024;
+
+/// GameVault's choice of a database, for which this build has none.
+const DATABASE: &str = "DB_SYSTEM";
+
+/// What the operator decided. Each field's setting, default and bounds are in [`SETTINGS`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `SERVER_HOST`: the address to listen on; `None` for all, IPv6 and IPv4.
+    pub server_host: Option<IpAddr>,
+    /// `SERVER_PORT`: the TCP port; 0 lets the kernel choose.
+    pub server_port: u16,
+    /// `SERVER_LOG_LEVEL`: what is logged, and everything more important.
+    pub log_level: LevelFilter,
+    /// `SERVER_CORS_ALLOWED_ORIGINS`: the origins browsers may call from, as they send them (lower
+    /// case, no default port); none listed allows any.
+    pub cors_allowed_origins: Vec<String>,
+    /// `SERVER_ONLINE_ACTIVITIES_DISABLED`: there is no Socket.IO endpoint.
+    pub online_activities_disabled: bool,
+    /// `USERS_FILE`: the user file, relative to the working directory.
+    pub users_file: PathBuf,
+    /// `ENGINE_PING_INTERVAL_MS`: from one ping of a session to the next.
+    pub ping_interval: Duration,
+    /// `ENGINE_PING_TIMEOUT_MS`: how long a pong may take.
+    pub ping_timeout: Duration,
+    /// `ENGINE_MAX_PAYLOAD_BYTES`: the largest message or request body taken from a client.
+    pub max_payload_bytes: usize,
+    /// `ENGINE_CONNECT_TIMEOUT_MS`: how long a session may be without a namespace.
+    pub connect_timeout: Duration,
+}
+
+impl Config {
+    /// Reads every setting. `lookup` answers for the environment: `|name| std::env::var_os(name)`.
+    ///
+    /// A value is looked for in the file that `NAME_FILE` names, then in `NAME`, then in the
+    /// table's defaults. Space around it does not count, and an empty one is none.
+    ///
+    /// # Errors
+    ///
+    /// All errors at once, in the table's order.
+    pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Config, ConfigErrors> {
+        let mut config = Config::unset();
+        let mut errors = Vec::new();
+        for setting in SETTINGS {
+            if let Err(error) = read_setting(setting, &lookup, &mut config) {
+                errors.push(error);
+            }
+        }
+        match find(DATABASE, &lookup) {
+            Ok(Found { text, .. }) if text.is_empty() => {}
+            Ok(Found { text, .. }) => errors.push(ConfigError {
+                name: DATABASE,
+                problem: Problem::NoDatabase { value: text },
+            }),
+            Err(problem) => errors.push(ConfigError {
+                name: DATABASE,
+                problem,
+            }),
+        }
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors(errors))
+        }
+    }
+
+    /// What every field holds before [`Config::read`] gives it its value or its default.
+    fn unset() -> Config {
+        Config {
+            server_host: None,
+            server_port: 0,
+            log_level: LevelFilter::Off,
+            cors_allowed_origins: Vec::new(),
+            online_activities_disabled: false,
+            users_file: PathBuf::new(),
+            ping_interval: Duration::ZERO,
+            ping_timeout: Duration::ZERO,
+            max_payload_bytes: 0,
+            connect_timeout: Duration::ZERO,
+        }
+    }
+}
+
+/// A value, and the file it is from.
+struct Found {
+    text: String,
+    file: Option<PathBuf>,
+}
+
+fn read_setting(
+    setting: &Setting,
+    lookup: impl Fn(&str) -> Option<OsString>,
+    config: &mut Config,
+) -> Result<(), ConfigError> {
+    let failed = |problem| ConfigError {
+        name: setting.name,
+        problem,
+    };
+    let Found { text, file } = find(setting.name, lookup).map_err(failed)?;
+    let text = if text.is_empty() {
+        setting.default.to_owned()
+    } else {
+        text
+    };
+    setting.kind.read(&text, config).map_err(|_| {
+        failed(Problem::NotAccepted {
+            value: (!setting.secret).then_some(text),
+            file,
+            accepted: setting.accepted(),
+        })
+    })
+}
+
+/// The value of a variable, or of the file that its `…_FILE` names; empty when there is none.
+fn find(name: &str, lookup: impl Fn(&str) -> Option<OsString>) -> Result<Found, Problem> {
+    if let Some(file) = lookup(&format!("{name}_FILE")).filter(|file| !file.is_empty()) {
+        let file = PathBuf::from(file);
+        let unreadable = |reason: String| Problem::Unreadable {
+            file: file.clone(),
+            reason,
+        };
+        let bytes = read_limited(&file).map_err(|error| unreadable(error.to_string()))?;
+        if bytes.len() as u64 > MAX_VALUE_BYTES {
+            return Err(unreadable(format!(
+                "it is larger than {} KiB",
+                MAX_VALUE_BYTES / 1024
+            )));
+        }
+        let text =
+            String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))?;
+        return Ok(Found {
+            text: text.trim().to_owned(),
+            file: Some(file),
+        });
+    }
+    let text = lookup(name)
+        .unwrap_or_default()
+        .into_string()
+        .map_err(|_| Problem::NotText)?;
+    Ok(Found {
+        text: text.trim().to_owned(),
+        file: None,
+    })
+}
+
+fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_VALUE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind::{Field, Kind};
+    use super::*;
+
+    /// No setting is a secret yet; this one stands for those to come.
+    const SECRET: Setting = Setting {
+        name: "TEST_SECRET",
+        default: "1",
+        about: "",
+        secret: true,
+        kind: Kind::Port(Field {
+            get: |c| &c.server_port,
+            set: |c, port| c.server_port = port,
+        }),
+    };
+
+    #[test]
+    fn a_secret_is_shown_neither_by_check_nor_by_an_error() {
+        let mut config = Config::unset();
+        config.server_port = 4711;
+        assert_eq!(SECRET.show(&config), "(hidden)");
+
+        let wrong = |name: &str| (name == "TEST_SECRET").then(|| OsString::from("hunter2"));
+        let error = read_setting(&SECRET, wrong, &mut config).map_err(|error| error.to_string());
+        assert_eq!(
+            error,
+            Err("TEST_SECRET has a wrong value; accepted: a whole number from 0 to 65535; 0 lets the kernel choose".to_owned())
+        );
+    }
+}

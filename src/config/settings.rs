@@ -1,0 +1,173 @@
+//! The table of settings: the one place that says what can be configured.
+
+use std::fmt::Write;
+
+use super::Config;
+use super::kind::{Field, Kind};
+
+/// What stands for the value of a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// The longest span of time a setting takes: a day.
+const MAX_MS: u64 = 86_400_000;
+
+/// The largest message a setting allows. Each session may hold one while it is read.
+const MAX_PAYLOAD_BYTES: usize = 100_000_000;
+
+/// One setting.
+pub struct Setting {
+    /// The environment variable; with `_FILE` behind it, the one that names a file with the value.
+    pub name: &'static str,
+    /// What holds when there is no value.
+    pub default: &'static str,
+    /// What it does, one line.
+    pub about: &'static str,
+    /// Whether the value must never be shown.
+    pub secret: bool,
+    pub(super) kind: Kind,
+}
+
+/// A setting's way to the field of this name.
+macro_rules! field {
+    ($name:ident) => {
+        Field {
+            get: |config| &config.$name,
+            set: |config, value| config.$name = value,
+        }
+    };
+}
+
+/// Every setting, in the order of `--help`.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "SERVER_HOST",
+        default: "",
+        about: "The address to listen on.",
+        secret: false,
+        kind: Kind::Address(field!(server_host)),
+    },
+    Setting {
+        name: "SERVER_PORT",
+        default: "8080",
+        about: "The TCP port to listen on.",
+        secret: false,
+        kind: Kind::Port(field!(server_port)),
+    },
+    Setting {
+        name: "SERVER_LOG_LEVEL",
+        default: "info",
+        about: "What is logged: messages of this level and more important ones.",
+        secret: false,
+        kind: Kind::LogLevel(field!(log_level)),
+    },
+    Setting {
+        name: "SERVER_CORS_ALLOWED_ORIGINS",
+        default: "",
+        about: "The web pages that may call the server from a browser.",
+        secret: false,
+        kind: Kind::Origins(field!(cors_allowed_origins)),
+    },
+    Setting {
+        name: "SERVER_ONLINE_ACTIVITIES_DISABLED",
+        default: "false",
+        about: "Serve REST alone: no activities, no Socket.IO endpoint.",
+        secret: false,
+        kind: Kind::Switch(field!(online_activities_disabled)),
+    },
+    Setting {
+        name: "USERS_FILE",
+        default: "data/users.json",
+        about: "The users, as JSON. The first start makes it, with an admin.",
+        secret: false,
+        kind: Kind::Path(field!(users_file)),
+    },
+    Setting {
+        name: "ENGINE_PING_INTERVAL_MS",
+        default: "25000",
+        about: "How often each client is asked whether it is there.",
+        secret: false,
+        kind: Kind::Milliseconds(field!(ping_interval), 1..=MAX_MS),
+    },
+    Setting {
+        name: "ENGINE_PING_TIMEOUT_MS",
+        default: "20000",
+        about: "How long its answer may take before the client counts as lost.",
+        secret: false,
+        kind: Kind::Milliseconds(field!(ping_timeout), 1..=MAX_MS),
+    },
+    Setting {
+        name: "ENGINE_MAX_PAYLOAD_BYTES",
+        default: "1000000",
+        about: "The largest message a client may send.",
+        secret: false,
+        kind: Kind::Bytes(field!(max_payload_bytes), 1..=MAX_PAYLOAD_BYTES),
+    },
+    Setting {
+        name: "ENGINE_CONNECT_TIMEOUT_MS",
+        default: "45000",
+        about: "How long a client may be connected without joining a namespace.",
+        secret: false,
+        kind: Kind::Milliseconds(field!(connect_timeout), 1..=MAX_MS),
+    },
+];
+
+impl Setting {
+    /// What values are accepted, with their unit.
+    pub fn accepted(&self) -> String {
+        self.kind.accepted()
+    }
+
+    /// The value that `config` has, as it would be written into the environment; a secret is
+    /// blanked.
+    pub fn show(&self, config: &Config) -> String {
+        let value = self.kind.show(config);
+        if self.secret && !value.is_empty() {
+            HIDDEN.to_owned()
+        } else {
+            value
+        }
+    }
+}
+
+/// The settings for `--help`.
+pub fn help() -> String {
+    let mut help = String::new();
+    for setting in SETTINGS {
+        let default = if setting.default.is_empty() {
+            "(empty)"
+        } else {
+            setting.default
+        };
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            help,
+            "  {:<35}{default}\n      {}\n      Accepted: {}.",
+            setting.name,
+            setting.about,
+            setting.accepted()
+        );
+    }
+    help
+}
+
+/// The settings as the README's table.
+pub fn markdown() -> String {
+    let mut table =
+        String::from("| variable | default | what it does | accepted |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let default = if setting.default.is_empty() {
+            "empty".to_owned()
+        } else {
+            format!("`{}`", setting.default)
+        };
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            table,
+            "| `{}` | {default} | {} | {} |",
+            setting.name,
+            setting.about,
+            setting.accepted()
+        );
+    }
+    table
+}

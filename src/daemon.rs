@@ -1,0 +1,253 @@
+//! The daemon: all of it put together.
+
+use crate::{
+    api::{Api, Authenticator, SocketIoEngine},
+    cli,
+    config::{Config, unknown_variables},
+    engineio::Timing,
+    logger,
+    presence::{Gateway, Hub},
+    server::{self, Cors, Engine, Limits, Settings},
+    socketio::SocketIo,
+    users::{ApiKey, Directory, FileDirectory, UserFile, UserFileError},
+};
+use hyper::header::{HeaderValue, InvalidHeaderValue};
+use std::{env, error::Error, fmt, io, net::SocketAddr, path::Path, process, sync::Arc};
+use tokio::{
+    runtime, select,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+
+/// How many changes a client may lag behind before it gets a snapshot instead: more than a burst, and at
+/// a hundred bytes each little for the one ring that all share.
+const RING: usize = 1024;
+
+/// Runs the server until it is told to stop by SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// It cannot start; the text says why, and what to do about it.
+pub fn run(config: &Config) -> Result<(), StartError> {
+    logger::start(config.log_level);
+    for warning in unknown_variables(env::vars_os().map(|(name, _)| name)) {
+        log::warn!("{warning}");
+    }
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: &Config) -> Result<(), StartError> {
+    let (directory, first_key) = open_users(&config.users_file)?;
+    let cors = cors(&config.cors_allowed_origins)?;
+    let limits = Limits {
+        max_payload_bytes: config.max_payload_bytes,
+        ..Limits::default()
+    };
+    let listener = server::bind(config.server_host, config.server_port).map_err(|error| {
+        StartError::Listen {
+            port: config.server_port,
+            error,
+        }
+    })?;
+    let address = listener.local_addr().map_err(StartError::Runtime)?;
+    let mut signals = Signals::new().map_err(StartError::Runtime)?;
+
+    let engine = (!config.online_activities_disabled).then(|| engine(config, &directory, &limits));
+    let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
+    let api = Arc::new(Api::new(engine.clone(), users, cors));
+    greet(address, first_key.as_ref()).map_err(StartError::Output)?;
+    if engine.is_none() {
+        log::info!("SERVER_ONLINE_ACTIVITIES_DISABLED is set: there is no Socket.IO endpoint");
+    }
+
+    let stop = watch::Sender::new(false);
+    let stopped = || {
+        let mut stop = stop.subscribe();
+        // An error says that nobody can stop us any more, and that is a reason to stop.
+        async move { stop.wait_for(|stop| *stop).await.map_or((), drop) }
+    };
+    tokio::join!(
+        async {
+            select! {
+                () = signals.next() => {}
+                // Never ends by itself.
+                () = follow_users(&directory, engine.as_deref()) => {}
+            }
+            log::info!("stopping");
+            stop.send_replace(true);
+            // Whoever asks twice does not want to wait.
+            tokio::spawn(async move {
+                signals.next().await;
+                process::exit(1);
+            });
+        },
+        server::serve(listener, api, &limits, stopped()),
+        async {
+            stopped().await;
+            if let Some(engine) = &engine {
+                engine.shut_down().await;
+            }
+        },
+    );
+    log::info!("stopped");
+    Ok(())
+}
+
+/// The users, and the key of the first one if there were none.
+fn open_users(path: &Path) -> Result<(Arc<FileDirectory>, Option<ApiKey>), StartError> {
+    let first_key = match FileDirectory::open(path) {
+        Ok(directory) => return Ok((Arc::new(directory), None)),
+        Err(UserFileError::Missing { .. }) => match UserFile::new(path).create_with_admin() {
+            Ok(key) => Some(key),
+            // The command line was faster.
+            Err(UserFileError::Exists { .. }) => None,
+            Err(error) => return Err(StartError::Users(error)),
+        },
+        Err(error) => return Err(StartError::Users(error)),
+    };
+    let directory = FileDirectory::open(path).map_err(StartError::Users)?;
+    Ok((Arc::new(directory), first_key))
+}
+
+fn cors(origins: &[String]) -> Result<Cors, StartError> {
+    if origins.is_empty() {
+        return Ok(Cors::Any);
+    }
+    let origins = origins
+        .iter()
+        .map(|origin| HeaderValue::from_str(origin))
+        .collect::<Result<_, _>>();
+    origins.map(Cors::Only).map_err(StartError::Origin)
+}
+
+fn engine(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> Arc<SocketIoEngine> {
+    let gateway = Arc::new(Gateway::new(Hub::new(RING)));
+    let authenticator = Authenticator::new(Arc::clone(directory) as Arc<dyn Directory>);
+    let timing = Timing {
+        ping_interval: config.ping_interval,
+        ping_timeout: config.ping_timeout,
+    };
+    let settings = Settings {
+        timing,
+        limits: limits.clone(),
+    };
+    Engine::new(
+        SocketIo::new(gateway, config.connect_timeout),
+        authenticator,
+        settings,
+    )
+}
+
+/// Keeps up with the users for ever: whoever was removed, deactivated or got another key is disconnected.
+async fn follow_users(directory: &FileDirectory, engine: Option<&SocketIoEngine>) {
+    let sweep = || {
+        if let Some(engine) = engine {
+            engine
+                .sessions()
+                .disconnect(|user| !directory.is_current(user));
+        }
+    };
+    directory.watch(sweep).await;
+}
+
+/// Says where the server is, and on the first start how to get in.
+fn greet(address: SocketAddr, first_key: Option<&ApiKey>) -> io::Result<()> {
+    let mut text = format!("Rollcall listening on http://{address}\n");
+    if let Some(key) = first_key {
+        let (key, port) = (key.reveal(), address.port());
+        text.push_str(&format!(
+            "
+This is the first start, so there is a user now: admin, with the API key
+
+    {key}
+
+It is not shown again; `rollcall users key admin` tells it. To try it:
+
+    curl -H 'X-Api-Key: {key}' http://localhost:{port}/api/users/me
+    npm install socket.io-client && node -e '
+      const socket = require(\"socket.io-client\")(\"http://localhost:{port}\", {{
+        transports: [\"websocket\"], extraHeaders: {{ \"X-Api-Key\": \"{key}\" }} }});
+      socket.onAny(console.log);
+      socket.on(\"connect\", () => socket.emit(\"set-activity\", {{ state: \"ONLINE\" }}));'
+
+"
+        ));
+    }
+    cli::print(&mut io::stdout(), &text)
+}
+
+/// What tells the server to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Why the server does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// There are no usable users.
+    Users(UserFileError),
+    /// An origin cannot stand in a header.
+    Origin(InvalidHeaderValue),
+    /// The address cannot be listened on.
+    Listen {
+        /// The port that was asked for.
+        port: u16,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Standard output cannot be written.
+    Output(io::Error),
+    /// The system refuses something that every server needs.
+    Runtime(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Users(error) => error.fmt(f),
+            Self::Origin(error) => write!(f, "SERVER_CORS_ALLOWED_ORIGINS cannot be used: {error}"),
+            Self::Listen { port, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "port {port} is taken by another program: stop that, or set SERVER_PORT to a free port"
+                )
+            }
+            Self::Listen { port, error } if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(
+                    f,
+                    "port {port} is not allowed for this user: set SERVER_PORT to one above 1023"
+                )
+            }
+            Self::Listen { port, error } => {
+                write!(
+                    f,
+                    "cannot listen on port {port}: {error}; look at SERVER_HOST and SERVER_PORT"
+                )
+            }
+            Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
+            Self::Runtime(error) => write!(f, "cannot start: {error}"),
+        }
+    }
+}
+
+impl Error for StartError {}

@@ -1,0 +1,39 @@
+//! The seam above: what stands on Engine.IO sessions.
+
+use super::{CloseReason, Frame, Message, outbound::Inbox};
+use std::{fmt, sync::Arc, time::Instant};
+
+/// What stands on Engine.IO sessions: [`crate::socketio`], or anything else.
+pub trait Application: Send + Sync + 'static {
+    /// Whom the admission found at the other end. It stays the session's for life.
+    type Identity: Send + Sync + 'static;
+    /// One session's part of the application.
+    type Handler: SessionHandler;
+
+    /// A session opened at `now`. All that goes to its client goes into `inbox`.
+    fn open(&self, now: Instant, identity: Arc<Self::Identity>, inbox: Arc<Inbox>)
+    -> Self::Handler;
+}
+
+/// One session's part of an [`Application`], owned and driven by the session's task.
+pub trait SessionHandler: Send + 'static {
+    /// How a client can break the application's rules. It costs the session.
+    type Violation: fmt::Display;
+
+    /// Takes a message that arrived at `now`.
+    ///
+    /// # Errors
+    /// The client broke a rule; the session will be closed.
+    fn handle_message(&mut self, now: Instant, message: Message<'_>)
+    -> Result<(), Self::Violation>;
+
+    /// When [`SessionHandler::handle_timeout`] has something to do.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Does what is due at `now`; a reason ends the session.
+    fn handle_timeout(&mut self, now: Instant) -> Option<CloseReason>;
+
+    /// The session is over. Called exactly once, and nothing after it. The frame is a last word to the
+    /// client, for the reasons that leave time for one.
+    fn handle_close(&mut self, reason: CloseReason) -> Option<Frame>;
+}

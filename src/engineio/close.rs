@@ -1,0 +1,52 @@
+//! Why a session ended.
+
+use std::fmt;
+
+/// Why a session ended. Not an error: every session ends for one of these, and each end has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The client said goodbye: an Engine.IO close packet.
+    ClientClosed,
+    /// The connection went away: a WebSocket close frame, or the end of the TCP stream.
+    TransportClosed,
+    /// The connection broke: reset, a WebSocket protocol error, a message over the limit.
+    TransportError,
+    /// No pong came within the ping timeout.
+    PingTimeout,
+    /// The client did not take what was sent to it within the write deadline.
+    WriteStalled,
+    /// The client sent what the protocol forbids.
+    ParseError,
+    /// The client joined no namespace within the connect timeout.
+    ConnectTimeout,
+    /// More waited for the client than the limit allows.
+    Overflow,
+    /// The server ended the session on purpose, and told the client so.
+    ServerDisconnected,
+    /// The server is going down.
+    ServerShutdown,
+}
+
+impl CloseReason {
+    /// The reason in the words that Socket.IO's server API and its users know, where it has some.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientClosed => "client closed",
+            Self::TransportClosed => "transport close",
+            Self::TransportError => "transport error",
+            Self::PingTimeout => "ping timeout",
+            Self::WriteStalled => "write stalled",
+            Self::ParseError => "parse error",
+            Self::ConnectTimeout => "connect timeout",
+            Self::Overflow => "outbound limit",
+            Self::ServerDisconnected => "forced server close",
+            Self::ServerShutdown => "server shutting down",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,101 @@
+//! The merge: what a session's task pulls its work from.
+
+use super::{Inbox, Order, Stamp, Subscription};
+use crate::engineio::{CloseReason, Frame};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// All that waits for one session, private and public, in one order. Owned by the session's task.
+pub struct Outbound {
+    inbox: Arc<Inbox>,
+    /// Taken from the inbox, not yet carried out.
+    orders: VecDeque<(Stamp, Order)>,
+    /// When the inbox was last emptied: no private order can turn up any more that is older than this, so
+    /// public frames that are may go.
+    horizon: Stamp,
+    subscriptions: Vec<Subscription>,
+}
+
+/// What the session has to do next.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Send this frame.
+    Frame(Frame),
+    /// End the session. Nothing follows.
+    Close(CloseReason),
+}
+
+impl Outbound {
+    /// The session's end of `inbox`.
+    pub fn new(inbox: Arc<Inbox>) -> Self {
+        Self {
+            inbox,
+            orders: VecDeque::new(),
+            horizon: Stamp::next(),
+            subscriptions: Vec::new(),
+        }
+    }
+
+    /// The next thing to do, oldest first. `Pending`: nothing waits, and the task is woken when something does.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the result is not awaited to the end: what was looked at stays.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Delivery> {
+        loop {
+            let limit = self
+                .orders
+                .front()
+                .map_or(self.horizon, |(stamp, _)| *stamp);
+            if let Some(frame) = self.public_before(limit, context) {
+                return Poll::Ready(Delivery::Frame(frame));
+            }
+            match self.orders.pop_front() {
+                Some((_, Order::Send(frame))) => return Poll::Ready(Delivery::Frame(frame)),
+                Some((_, Order::Follow(subscription))) => self.subscriptions.push(subscription),
+                Some((_, Order::Unfollow)) => self.subscriptions = Vec::new(),
+                Some((_, Order::Close(reason))) => return Poll::Ready(Delivery::Close(reason)),
+                None => {
+                    (self.orders, self.horizon) = self.inbox.take(context);
+                    if self.orders.is_empty()
+                        && !self.subscriptions.iter().any(Subscription::has_seen)
+                    {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The oldest public frame that is older than `limit`.
+    fn public_before(&mut self, limit: Stamp, context: &mut Context<'_>) -> Option<Frame> {
+        let mut oldest: Option<(Stamp, &mut Subscription)> = None;
+        let mut ended = false;
+        for subscription in &mut self.subscriptions {
+            match subscription.poll_stamp(context) {
+                Poll::Ready(Some(stamp)) => {
+                    if stamp < oldest.as_ref().map_or(limit, |(stamp, _)| *stamp) {
+                        oldest = Some((stamp, subscription));
+                    }
+                }
+                Poll::Ready(None) => ended = true,
+                Poll::Pending => {}
+            }
+        }
+        let frame = oldest.and_then(|(_, subscription)| subscription.take());
+        if ended {
+            self.subscriptions
+                .retain(|subscription| !subscription.has_ended());
+        }
+        frame
+    }
+}
+
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        // Handles to the session may live on: what they push now must not pile up.
+        self.inbox.close();
+    }
+}

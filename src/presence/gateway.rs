@@ -1,0 +1,126 @@
+//! The gateway: GameVault's events, answered.
+
+use super::{Activity, Hub, Report};
+use crate::{
+    socketio::{DisconnectReason, EncodeError, Event, Namespace, Socket},
+    users::User,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// The events that clients may send.
+const SET_ACTIVITY: &str = "set-activity";
+const GET_ACTIVITIES: &str = "get-activities";
+
+/// How much of a bad payload is sent back for the sender to recognise.
+const MAX_ECHO_BYTES: usize = 1024;
+
+/// The namespace `/` of the daemon.
+pub struct Gateway {
+    hub: Arc<Hub>,
+}
+
+impl Gateway {
+    /// A gateway to `hub`.
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+
+    fn set_activity(&self, socket: &Socket<User>, mut event: Event<'_>) -> Result<(), EncodeError> {
+        let payload = event.raw(0);
+        let ack = event.take_ack();
+        match Report::parse(payload) {
+            Ok(report) => {
+                let activity = self.hub.report(socket, report)?;
+                ack.map_or(Ok(()), |ack| {
+                    ack.send(&Accepted {
+                        status: "ok",
+                        activity,
+                    })
+                })
+            }
+            Err(error) => {
+                let message = error.to_string();
+                socket.emit("exception", &Exception::new(&message, payload))?;
+                ack.map_or(Ok(()), |ack| {
+                    ack.send(&Rejected {
+                        status: "error",
+                        message: &message,
+                    })
+                })
+            }
+        }
+    }
+}
+
+impl Namespace for Gateway {
+    type Identity = User;
+
+    fn on_connect(&self, socket: &Socket<User>) {
+        report_failure(self.hub.join(socket));
+    }
+
+    fn on_event(&self, socket: &Socket<User>, mut event: Event<'_>) {
+        report_failure(match event.name() {
+            SET_ACTIVITY => self.set_activity(socket, event),
+            GET_ACTIVITIES => self.hub.show(socket, event.take_ack()),
+            // As everywhere in Socket.IO, nobody hears an event that nobody listens for.
+            _ => Ok(()),
+        });
+    }
+
+    fn on_disconnect(&self, socket: &Socket<User>, _reason: DisconnectReason) {
+        report_failure(self.hub.leave(socket));
+    }
+}
+
+/// What is sent is made of our own types, so it can only fail to encode by a mistake of ours.
+fn report_failure(outcome: Result<(), EncodeError>) {
+    if let Err(error) = outcome {
+        log::error!("an event of our own was not sent: {error}");
+    }
+}
+
+/// The answer to a report that was taken.
+#[derive(Serialize)]
+struct Accepted {
+    status: &'static str,
+    activity: Activity,
+}
+
+/// The answer to one that was not.
+#[derive(Serialize)]
+struct Rejected<'a> {
+    status: &'static str,
+    message: &'a str,
+}
+
+/// The `exception` event, in the form that NestJS gives it.
+#[derive(Serialize)]
+struct Exception<'a> {
+    status: &'static str,
+    message: &'a str,
+    cause: Cause<'a>,
+}
+
+#[derive(Serialize)]
+struct Cause<'a> {
+    pattern: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+}
+
+impl<'a> Exception<'a> {
+    fn new(message: &'a str, payload: Option<&'a RawValue>) -> Self {
+        let data = payload.filter(|payload| payload.get().len() <= MAX_ECHO_BYTES);
+        Self {
+            status: "error",
+            message,
+            cause: Cause {
+                pattern: SET_ACTIVITY,
+                data,
+            },
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a client says of itself, and what is wrong with it.
+
+use super::State;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// A client's report: what it does, or that it does not want to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// It does this.
+    Doing(State),
+    /// `OFFLINE`: it takes back what it said before.
+    Withdrawn,
+}
+
+/// Why a payload is no report. The text names the field and says what is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadReport {
+    /// There is none.
+    Missing,
+    /// It is not an object.
+    NotAnObject,
+    /// It is nested deeper than [`MAX_NESTING`].
+    TooDeep,
+    /// There is no `state`.
+    NoState,
+    /// `state` is none of the known ones.
+    UnknownState,
+    /// `game_id` is no whole number from 0 to 2^53 - 1.
+    GameId,
+}
+
+/// How deep a payload may be nested. What a report needs is one level; the rest is for fields of others.
+pub const MAX_NESTING: usize = 64;
+
+/// The largest whole number that JavaScript tells from its neighbours.
+const MAX_GAME_ID: u64 = (1 << 53) - 1;
+
+/// The fields that count, each still raw: a wrong one must not keep the others from being looked at.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    state: Option<&'a RawValue>,
+    #[serde(borrow)]
+    game_id: Option<&'a RawValue>,
+}
+
+impl Report {
+    /// Reads the payload of `set-activity`. Unknown fields are ignored.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn parse(payload: Option<&RawValue>) -> Result<Self, BadReport> {
+        let json = payload.ok_or(BadReport::Missing)?.get();
+        if nesting(json) > MAX_NESTING {
+            return Err(BadReport::TooDeep);
+        }
+        if json == "null" {
+            return Err(BadReport::Missing);
+        }
+        if !json.starts_with('{') {
+            return Err(BadReport::NotAnObject);
+        }
+        let fields: Fields<'_> = serde_json::from_str(json).map_err(|_| BadReport::NotAnObject)?;
+        let game_id = fields.game_id.map(game_id).transpose()?.flatten();
+        match fields.state.map(RawValue::get).ok_or(BadReport::NoState)? {
+            r#""ONLINE""# => Ok(Self::Doing(State::Online)),
+            r#""BUSY""# => Ok(Self::Doing(State::Busy)),
+            r#""PLAYING""# => Ok(Self::Doing(State::Playing { game_id })),
+            r#""OFFLINE""# => Ok(Self::Withdrawn),
+            _ => Err(BadReport::UnknownState),
+        }
+    }
+}
+
+/// A game's id, or null for none. JSON knows one kind of number, so `42.0` is 42.
+fn game_id(json: &RawValue) -> Result<Option<u64>, BadReport> {
+    let number: Option<serde_json::Number> =
+        serde_json::from_str(json.get()).map_err(|_| BadReport::GameId)?;
+    let Some(number) = number else {
+        return Ok(None);
+    };
+    let id = number
+        .as_u64()
+        .or_else(|| number.as_f64().and_then(whole))
+        .ok_or(BadReport::GameId)?;
+    if id <= MAX_GAME_ID {
+        Ok(Some(id))
+    } else {
+        Err(BadReport::GameId)
+    }
+}
+
+fn whole(number: f64) -> Option<u64> {
+    let fits = number.fract() == 0.0 && number >= 0.0 && number <= MAX_GAME_ID as f64;
+    fits.then_some(number as u64)
+}
+
+/// How deep a JSON text is nested: without recursion, because a stranger wrote it.
+fn nesting(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.bytes();
+    let mut in_string = false;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if in_string => {
+                bytes.next();
+            }
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+impl fmt::Display for BadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the payload is missing: send an object with a state"),
+            Self::NotAnObject => f.write_str("the payload must be an object with a state"),
+            Self::TooDeep => write!(f, "the payload is nested deeper than {MAX_NESTING} levels"),
+            Self::NoState => {
+                f.write_str("state is missing: it must be ONLINE, BUSY, PLAYING or OFFLINE")
+            }
+            Self::UnknownState => f.write_str("state must be ONLINE, BUSY, PLAYING or OFFLINE"),
+            Self::GameId => write!(f, "game_id must be a whole number from 0 to {MAX_GAME_ID}"),
+        }
+    }
+}
+
+impl std::error::Error for BadReport {}

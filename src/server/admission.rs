@@ -1,0 +1,30 @@
+//! The admission: who may open a session.
+
+use hyper::{StatusCode, http::request::Parts};
+use std::{future::Future, sync::Arc};
+
+/// Decides who may open a session, from the request that wants to open one.
+///
+/// What it answers is the session's identity for life.
+pub trait Admission: Send + Sync + 'static {
+    /// Who was found. `Option<User>` is an identity, too, for a program that lets strangers in.
+    type Identity: Send + Sync + 'static;
+
+    /// Looks at the request's headers and query.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the client goes away: it must leave nothing half done.
+    fn admit(
+        &self,
+        request: &Parts,
+    ) -> impl Future<Output = Result<Arc<Self::Identity>, Denied>> + Send;
+}
+
+/// A no, as the client is told it: Engine.IO's code 4, with a status that says more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// 401: who are you? 403: not you. 503: cannot tell now.
+    pub status: StatusCode,
+    /// What is wrong, and what to do about it.
+    pub message: &'static str,
+}

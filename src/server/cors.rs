@@ -1,0 +1,62 @@
+//! CORS: which web pages may read the answers.
+
+use super::answer::{self, Answer};
+use hyper::{
+    HeaderMap, Method, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+    },
+};
+
+/// The origins whose pages may read the answers.
+#[derive(Debug, Clone, Default)]
+pub enum Cors {
+    /// All: keys travel in a header that only a page which knows one can set, so there is nothing to steal.
+    #[default]
+    Any,
+    /// These, each as a browser writes it, such as `https://games.example`.
+    Only(Vec<HeaderValue>),
+}
+
+impl Cors {
+    /// Answers a preflight, which a browser sends before the real request, and without its key.
+    pub fn preflight(&self, method: &Method, request: &HeaderMap) -> Option<Answer> {
+        let is_preflight = method == Method::OPTIONS
+            && request.contains_key(ORIGIN)
+            && request.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        is_preflight.then(|| {
+            let mut answer = answer::empty(StatusCode::NO_CONTENT);
+            let headers = answer.headers_mut();
+            let methods = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+            if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+            }
+            headers.insert(
+                VARY,
+                HeaderValue::from_static("Access-Control-Request-Headers"),
+            );
+            answer
+        })
+    }
+
+    /// Adds to an answer, whatever it says, what lets a page read it.
+    pub fn apply(&self, request: &HeaderMap, answer: &mut Answer) {
+        let headers = answer.headers_mut();
+        match self {
+            Self::Any => {
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            }
+            Self::Only(origins) => {
+                headers.append(VARY, HeaderValue::from_static("Origin"));
+                if let Some(origin) = request
+                    .get(ORIGIN)
+                    .filter(|origin| origins.contains(origin))
+                {
+                    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The driver: the one task that owns a session.
+//!
+//! In come the client's messages, the session's [`Outbound`] and the clock; out go frames. Everything that
+//! happens to a session happens in [`Driver::run`], one thing after another.
+
+use super::{
+    Limits,
+    link::{End, Link, Received},
+    sessions::Registration,
+};
+use crate::engineio::{
+    CloseReason, Due, Input, Message, Packet, Session, SessionHandler,
+    outbound::{Delivery, Outbound},
+};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+use tokio::{
+    sync::watch,
+    time::{Sleep, sleep_until},
+};
+
+/// One session with all that belongs to it.
+pub(super) struct Driver<H, I> {
+    pub(super) link: Link,
+    pub(super) session: Session,
+    pub(super) handler: H,
+    pub(super) outbound: Outbound,
+    pub(super) limits: Arc<Limits>,
+    /// The session's name in the log; the session id is a secret.
+    pub(super) name: SessionName,
+    /// Keeps the session findable for as long as it lives.
+    pub(super) _registration: Registration<I>,
+    /// Says, until it is dropped, that there is still something to end.
+    pub(super) running: watch::Receiver<()>,
+}
+
+/// A number that names a session in the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionName(pub(super) u64);
+
+/// What woke the driver.
+enum Wake {
+    Received(Received),
+    Close(CloseReason),
+    Timeout,
+    WriteFailed,
+}
+
+/// The end of a session: why, and how the connection stands.
+type Ending = (CloseReason, End);
+
+impl<H: SessionHandler, I> Driver<H, I> {
+    /// Drives the session to its end.
+    pub(super) async fn run(mut self) {
+        let opened = Instant::now();
+        let (reason, end) = self.serve().await;
+        if let Some(last_word) = self.handler.handle_close(reason) {
+            self.link.push(&last_word);
+        }
+        log::info!(
+            "{} closed after {:.1?}: {reason}",
+            self.name,
+            opened.elapsed()
+        );
+        // The goodbye waits for the peer. In a task of its own it needs no room in this one, which an idle
+        // session would keep all its life, and everything else is given back before it begins.
+        tokio::spawn(self.link.close(end, self.limits, self.running));
+    }
+
+    async fn serve(&mut self) -> Ending {
+        let mut clock = Clock::new(self.session.deadline());
+        loop {
+            let wake = poll_fn(|context| self.poll_wake(&mut clock, context)).await;
+            let now = Instant::now();
+            let ending = match wake {
+                Wake::Received(Received::Text(text)) => self.handle_text(now, &text),
+                Wake::Received(Received::Binary(bytes)) => {
+                    self.handle_packet(now, Packet::Message(Message::Binary(bytes)))
+                }
+                Wake::Received(Received::End(end)) => Err((end.reason(), end)),
+                Wake::Close(reason) => Err((reason, End::Open)),
+                Wake::Timeout => self.handle_timeout(now, &clock),
+                Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
+            };
+            if let Err(ending) = ending {
+                return ending;
+            }
+        }
+    }
+
+    /// Moves what waits towards the client as far as the client takes it, then waits for whatever comes
+    /// first. Nothing is read from a client that does not read what it gets.
+    ///
+    /// # Cancel safety
+    /// All progress is kept in `self` and in `clock`.
+    fn poll_wake(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Poll<Wake> {
+        if clock
+            .poll_deadline(self.deadline(clock), context)
+            .is_ready()
+        {
+            return Poll::Ready(Wake::Timeout);
+        }
+        let blocked = loop {
+            let before = self.link.queued();
+            while self.link.queued() < self.limits.write_batch_bytes {
+                match self.outbound.poll_next(context) {
+                    Poll::Ready(Delivery::Frame(frame)) => self.link.push(&frame),
+                    Poll::Ready(Delivery::Close(reason)) => {
+                        return Poll::Ready(Wake::Close(reason));
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            let nothing_new = self.link.queued() == before;
+            match self.link.poll_flush(context) {
+                Poll::Ready(Ok(())) if nothing_new => break false,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    log::debug!("{}: writing failed: {error}", self.name);
+                    return Poll::Ready(Wake::WriteFailed);
+                }
+                Poll::Pending => break true,
+            }
+        };
+        clock.note_queue(self.link.queued());
+        if blocked {
+            return clock
+                .poll_deadline(self.deadline(clock), context)
+                .map(|()| Wake::Timeout);
+        }
+        self.link.poll_receive(context).map(Wake::Received)
+    }
+
+    /// When the first of all those who wait has waited long enough.
+    fn deadline(&self, clock: &Clock) -> Instant {
+        let stall = clock
+            .stalled
+            .map(|(since, _)| since + self.limits.write_timeout);
+        [self.handler.deadline(), stall]
+            .into_iter()
+            .flatten()
+            .fold(self.session.deadline(), Ord::min)
+    }
+
+    fn handle_text(&mut self, now: Instant, text: &str) -> Result<(), Ending> {
+        match Packet::decode(text) {
+            Ok(packet) => self.handle_packet(now, packet),
+            Err(error) => Err(self.violation(&error)),
+        }
+    }
+
+    fn handle_packet(&mut self, now: Instant, packet: Packet<'_>) -> Result<(), Ending> {
+        match self.session.handle_packet(now, packet) {
+            Ok(Input::Nothing) => Ok(()),
+            Ok(Input::Message(message)) => self
+                .handler
+                .handle_message(now, message)
+                .map_err(|violation| self.violation(&violation)),
+            Ok(Input::Close) => Err((CloseReason::ClientClosed, End::Open)),
+            Err(violation) => Err(self.violation(&violation)),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant, clock: &Clock) -> Result<(), Ending> {
+        if let Some((since, _)) = clock.stalled
+            && since + self.limits.write_timeout <= now
+        {
+            return Err((CloseReason::WriteStalled, End::Broken));
+        }
+        match self.session.handle_timeout(now) {
+            Due::Nothing => {}
+            Due::Ping => self.link.push(&Packet::Ping("").encode()),
+            Due::PingTimeout => return Err((CloseReason::PingTimeout, End::Open)),
+        }
+        self.handler
+            .handle_timeout(now)
+            .map_or(Ok(()), |reason| Err((reason, End::Open)))
+    }
+
+    fn violation(&self, violation: &dyn fmt::Display) -> Ending {
+        log::info!("{}: the client sent {violation}", self.name);
+        (CloseReason::ParseError, End::Open)
+    }
+}
+
+impl End {
+    fn reason(self) -> CloseReason {
+        match self {
+            Self::Open | Self::ClosedByPeer => CloseReason::TransportClosed,
+            Self::Failed(_) | Self::Broken => CloseReason::TransportError,
+        }
+    }
+}
+
+/// The session's view of time: one timer, and since when the client takes nothing.
+struct Clock {
+    timer: Pin<Box<Sleep>>,
+    /// Since when how many bytes have been waiting, while the client takes none of them.
+    stalled: Option<(Instant, usize)>,
+}
+
+impl Clock {
+    fn new(deadline: Instant) -> Self {
+        Self {
+            timer: Box::pin(sleep_until(deadline.into())),
+            stalled: None,
+        }
+    }
+
+    /// Notes how much is left after an attempt to write. Any progress starts the waiting anew.
+    fn note_queue(&mut self, queued: usize) {
+        self.stalled = match self.stalled {
+            _ if queued == 0 => None,
+            Some((since, before)) if queued >= before => Some((since, before)),
+            _ => Some((Instant::now(), queued)),
+        };
+    }
+
+    /// Waits for `deadline`. A timer that goes off too early is cheaper than one that is set anew each
+    /// time that the deadline moves away, so it is only ever brought forward; `handle_timeout` looks again.
+    fn poll_deadline(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let deadline = deadline.into();
+        if self.timer.is_elapsed() || deadline < self.timer.deadline() {
+            self.timer.as_mut().reset(deadline);
+        }
+        self.timer.as_mut().poll(context)
+    }
+}
+
+impl fmt::Display for SessionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}", self.0)
+    }
+}

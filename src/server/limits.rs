@@ -1,0 +1,39 @@
+//! Every limit, in one place.
+
+use std::time::Duration;
+
+/// What bounds the things that a peer can make grow or last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest message from a client, in bytes, fragments added up. Over it, the WebSocket is closed
+    /// with 1009. The reference's default.
+    pub max_payload_bytes: usize,
+    /// What may wait for one client beside the topics that it follows, in bytes; beyond, it is closed.
+    /// Room for a few snapshots of a large community.
+    pub max_waiting_bytes: usize,
+    /// How much is handed to the kernel in one go for one client, in bytes: what is not taken then stays
+    /// where it is shared.
+    pub write_batch_bytes: usize,
+    /// How long a client may take nothing of what is written to it.
+    pub write_timeout: Duration,
+    /// How long an HTTP request's head may take, so that nobody holds a connection with a trickle.
+    pub header_timeout: Duration,
+    /// How long the end of a connection may take: the close frame out, the peer's end in.
+    pub linger_timeout: Duration,
+    /// How long all sessions together may take to end when the server goes down.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_payload_bytes: 1_000_000,
+            max_waiting_bytes: 4 << 20,
+            write_batch_bytes: 64 << 10,
+            write_timeout: Duration::from_secs(20),
+            header_timeout: Duration::from_secs(10),
+            linger_timeout: Duration::from_secs(1),
+            shutdown_timeout: Duration::from_secs(4),
+        }
+    }
+}

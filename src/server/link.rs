@@ -1,0 +1,163 @@
+//! The link: the WebSocket of one session.
+
+use super::{Limits, wire::Wire};
+use crate::engineio::Frame;
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message, Utf8Bytes,
+        error::ProtocolError,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+/// What tungstenite reads at once. It keeps a buffer of this size for every client, idle or not, and takes
+/// more for a message that needs it.
+const READ_BUFFER_BYTES: usize = 512;
+
+/// A WebSocket that carries one Engine.IO packet a message.
+pub(super) struct Link {
+    websocket: WebSocketStream<Wire>,
+}
+
+/// What came in.
+pub(super) enum Received {
+    /// A text message.
+    Text(Utf8Bytes),
+    /// A binary message.
+    Binary(Bytes),
+    /// The peer's last word: a close frame, or the end of its stream. Nothing follows.
+    End(End),
+}
+
+/// How the connection stands when it has to be taken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// In order: say goodbye, without a status as the reference does.
+    Open,
+    /// The peer has said goodbye; answer it.
+    ClosedByPeer,
+    /// The peer broke the WebSocket protocol in this way.
+    Failed(CloseCode),
+    /// Nothing can be sent any more.
+    Broken,
+}
+
+impl Link {
+    /// A WebSocket on a connection that has just answered 101. `early` is what came right behind the request.
+    pub(super) async fn new(stream: TcpStream, early: Bytes, limits: &Limits) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_message_size(Some(limits.max_payload_bytes))
+            .max_frame_size(Some(limits.max_payload_bytes));
+        let wire = Wire::new(stream);
+        let websocket =
+            WebSocketStream::from_partially_read(wire, early.into(), Role::Server, Some(config))
+                .await;
+        Self { websocket }
+    }
+
+    /// Queues a frame as one text message; [`Link::poll_flush`] sends it.
+    pub(super) fn push(&mut self, frame: &Frame) {
+        self.websocket.get_mut().push(frame);
+    }
+
+    /// How many bytes wait to be sent.
+    pub(super) fn queued(&self) -> usize {
+        self.websocket.get_ref().queued()
+    }
+
+    /// Sends all that is queued, with as few calls as the kernel allows.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.websocket).poll_flush(context)
+    }
+
+    /// The next message. Pings are answered underneath. After [`Received::End`] do not call it again.
+    pub(super) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Received> {
+        loop {
+            let end = match ready!(Pin::new(&mut self.websocket).poll_next(context)) {
+                Some(Ok(Message::Text(text))) => return Poll::Ready(Received::Text(text)),
+                Some(Ok(Message::Binary(bytes))) => return Poll::Ready(Received::Binary(bytes)),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Close(_))) | None => End::ClosedByPeer,
+                Some(Err(error)) => End::of(&error),
+            };
+            return Poll::Ready(Received::End(end));
+        }
+    }
+
+    /// Takes the connection down: what is queued, a close frame, the end of the stream; then waits for the
+    /// peer's end, since a connection that is dropped with unread bytes in it is reset, and a reset
+    /// destroys what the peer has not read yet. `running` is held until then.
+    pub(super) async fn close(
+        mut self,
+        end: End,
+        limits: Arc<Limits>,
+        running: watch::Receiver<()>,
+    ) {
+        if end != End::Broken {
+            match timeout(limits.linger_timeout, self.say_goodbye(end)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => log::debug!("the peer was gone before the goodbye: {error}"),
+                Err(_elapsed) => log::debug!("the peer did not finish its goodbye in time"),
+            }
+        }
+        drop((self, running));
+    }
+
+    async fn say_goodbye(&mut self, end: End) -> Result<(), Error> {
+        let code = match end {
+            End::Failed(code) => Some(CloseFrame {
+                code,
+                reason: Utf8Bytes::default(),
+            }),
+            End::Open | End::ClosedByPeer | End::Broken => None,
+        };
+        if end != End::ClosedByPeer {
+            let mut websocket = Pin::new(&mut self.websocket);
+            poll_fn(|context| websocket.as_mut().poll_ready(context)).await?;
+            websocket.start_send(Message::Close(code))?;
+        }
+        poll_fn(|context| self.poll_flush(context)).await?;
+        let wire = self.websocket.get_mut();
+        wire.shutdown().await?;
+        let mut ignored = [0; 64];
+        while wire.read(&mut ignored).await? > 0 {}
+        Ok(())
+    }
+}
+
+impl End {
+    /// What an error of tungstenite's says about the connection.
+    fn of(error: &Error) -> Self {
+        match error {
+            // RFC 6455, 7.4.1: the close codes for each kind of failure.
+            Error::Capacity(_) => Self::Failed(CloseCode::Size),
+            Error::Utf8(_) => Self::Failed(CloseCode::Invalid),
+            Error::ConnectionClosed | Error::AlreadyClosed => Self::ClosedByPeer,
+            // The stream ended without a close frame: not nice, but an end.
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::ClosedByPeer,
+            Error::Protocol(_) => Self::Failed(CloseCode::Protocol),
+            Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::Failed(CloseCode::Protocol)
+            }
+            _ => Self::Broken,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The listener: accepts connections and speaks HTTP on them until it is told to stop.
+
+use super::{Answer, Limits};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    select,
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+/// Answers HTTP requests.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers a request from `peer`, which is the other end of the TCP connection.
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Answer> + Send;
+}
+
+/// How many connections may wait to be accepted. The kernel lowers it to what it allows itself.
+const BACKLOG: i32 = 4096;
+
+/// How long to leave the kernel alone when it has no descriptors left: one has to be closed first, and
+/// there is no event for that.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens on `host`, or on all addresses, IPv6 and IPv4 alike; port 0 lets the kernel choose.
+///
+/// # Errors
+/// The address cannot be listened on.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn bind(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
+    let listen = |address: SocketAddr| {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        if address.is_ipv6() {
+            // Only the wildcard speaks IPv4 too.
+            socket.set_only_v6(host.is_some())?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    match host {
+        Some(host) => listen((host, port).into()),
+        None => listen((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| match error.kind() {
+            // A machine without IPv6.
+            io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable => {
+                listen((Ipv4Addr::UNSPECIFIED, port).into())
+            }
+            _ => Err(error),
+        }),
+    }
+}
+
+/// Serves `listener` until `shutdown` is ready, then accepts no more, lets the requests under way finish,
+/// and returns. Connections that have left HTTP are their owners' to end.
+pub async fn serve<H: Handler>(
+    listener: TcpListener,
+    handler: Arc<H>,
+    limits: &Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    // Each connection's task holds a receiver: it hears when to stop, and its drop says that it has.
+    let stop = watch::Sender::new(());
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout);
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // A wildcard listener sees IPv4 peers as IPv6 ones.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                serve_connection(&http, stop.subscribe(), stream, peer, &handler);
+            }
+            Err(error) if is_of_one_connection(&error) => {
+                log::debug!("a connection was gone before it was accepted: {error}")
+            }
+            Err(error) => {
+                log::error!("no connection can be accepted for now: {error}");
+                sleep(EXHAUSTED_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    stop.send_replace(());
+    if timeout(limits.shutdown_timeout, stop.closed())
+        .await
+        .is_err()
+    {
+        log::warn!("some HTTP requests did not finish in time and are cut off");
+    }
+}
+
+fn serve_connection<H: Handler>(
+    http: &http1::Builder,
+    mut stop: watch::Receiver<()>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    handler: &Arc<H>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("{peer}: small packets may be delayed: {error}");
+    }
+    let handler = Arc::clone(handler);
+    let service = service_fn(move |request| {
+        let handler = Arc::clone(&handler);
+        async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+    });
+    let connection = http
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::spawn(async move {
+        let mut connection = pin!(connection);
+        let served = select! {
+            served = connection.as_mut() => served,
+            _told_to = stop.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            log::debug!("{peer}: {error}");
+        }
+    });
+}
+
+/// Whether accepting failed for a reason that lies in the connection and not in ourselves.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}

@@ -1,0 +1,123 @@
+//! The WebSocket handshake (RFC 6455, section 4.2).
+
+use super::answer::{self, Answer};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{
+        CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+};
+use sha1::{Digest, Sha1};
+
+/// RFC 6455, 1.3: what a server adds to the key, to show that it knows what it is talking about.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// What is wrong with a WebSocket handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HandshakeError {
+    /// `Upgrade` asks for another protocol.
+    Upgrade,
+    /// `Sec-WebSocket-Key` is not 16 bytes in base64.
+    Key,
+    /// `Sec-WebSocket-Version` is not 13, nor 8, which is the same on the wire.
+    Version,
+}
+
+/// Whether the request wants to leave HTTP.
+pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE)
+        && tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
+}
+
+/// The 101 that accepts the handshake.
+///
+/// # Errors
+/// The first of the rules that the request breaks.
+pub(super) fn accept(headers: &HeaderMap) -> Result<Answer, HandshakeError> {
+    if !tokens(headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket")) {
+        return Err(HandshakeError::Upgrade);
+    }
+    let key = headers
+        .get(SEC_WEBSOCKET_KEY)
+        .filter(|key| is_key(key))
+        .ok_or(HandshakeError::Key)?;
+    if !tokens(headers, &SEC_WEBSOCKET_VERSION).any(|version| version == "13" || version == "8") {
+        return Err(HandshakeError::Version);
+    }
+    let mut answer = answer::empty(StatusCode::SWITCHING_PROTOCOLS);
+    let answered = answer.headers_mut();
+    answered.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    answered.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(&accept_key(key)) {
+        answered.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    // A browser that has offered subprotocols gives up if none is chosen; they mean nothing here.
+    if let Some(protocol) = tokens(headers, &SEC_WEBSOCKET_PROTOCOL).next()
+        && let Ok(protocol) = HeaderValue::from_str(protocol)
+    {
+        answered.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    Ok(answer)
+}
+
+fn is_key(key: &HeaderValue) -> bool {
+    BASE64_STANDARD
+        .decode(key.as_bytes())
+        .is_ok_and(|bytes| bytes.len() == 16)
+}
+
+fn accept_key(key: &HeaderValue) -> String {
+    BASE64_STANDARD.encode(
+        Sha1::new()
+            .chain_update(key.as_bytes())
+            .chain_update(GUID)
+            .finalize(),
+    )
+}
+
+/// The comma-separated tokens of a header, over all its lines.
+fn tokens<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+impl HandshakeError {
+    /// What is wrong, in the words of the reference's WebSocket library.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Upgrade => "Invalid Upgrade header",
+            Self::Key => "Missing or invalid Sec-WebSocket-Key header",
+            Self::Version => "Missing or invalid Sec-WebSocket-Version header",
+        }
+    }
+
+    /// The answer that refuses the handshake.
+    pub(super) fn answer(self) -> Answer {
+        let mut answer = refuse(StatusCode::BAD_REQUEST, self.message());
+        if self == Self::Version {
+            // RFC 6455, 4.2.2: say which versions would do.
+            answer
+                .headers_mut()
+                .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13, 8"));
+        }
+        answer
+    }
+}
+
+/// A no to a request that wanted a WebSocket, in the reference's form: a plain message, and the end of the
+/// connection, because what the client sends next may not be HTTP any more.
+pub(super) fn refuse(status: StatusCode, message: &'static str) -> Answer {
+    let mut answer = answer::with_body(status, "text/html", message);
+    answer
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}

@@ -1,0 +1,131 @@
+//! A socket: one client in one namespace, as a program holds it.
+
+use super::{EncodeError, encode, packet::AckId};
+use crate::engineio::{
+    CloseReason, Frame,
+    outbound::{Inbox, Order, Subscription},
+};
+use base64::{display::Base64Display, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Serialize, Serializer};
+use std::{fmt, sync::Arc};
+
+/// The public id of a socket: random, new with every CONNECT, and no secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId([u8; SocketId::BYTES]);
+
+impl SocketId {
+    /// A multiple of three, so that base64 needs no padding: 20 characters.
+    const BYTES: usize = 15;
+
+    /// A new random id.
+    ///
+    /// # Errors
+    /// The system has no random numbers to give.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; Self::BYTES];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Base64Display::new(&self.0, &BASE64_URL_SAFE_NO_PAD).fmt(f)
+    }
+}
+
+impl fmt::Debug for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SocketId({self})")
+    }
+}
+
+impl Serialize for SocketId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One client in one namespace. A clone is the same socket, and may outlive it: what is then sent goes nowhere.
+pub struct Socket<I> {
+    id: SocketId,
+    identity: Arc<I>,
+    inbox: Arc<Inbox>,
+}
+
+impl<I> Socket<I> {
+    pub(super) fn new(id: SocketId, identity: Arc<I>, inbox: Arc<Inbox>) -> Self {
+        Self {
+            id,
+            identity,
+            inbox,
+        }
+    }
+
+    /// The socket's id.
+    pub fn id(&self) -> SocketId {
+        self.id
+    }
+
+    /// Whom the admission found at the other end.
+    pub fn identity(&self) -> &I {
+        &self.identity
+    }
+
+    /// Sends an event to this client alone.
+    ///
+    /// # Errors
+    /// Nothing was sent: see [`encode::event`].
+    pub fn emit(&self, event: &str, argument: &impl Serialize) -> Result<(), EncodeError> {
+        self.send(encode::event(event, argument)?);
+        Ok(())
+    }
+
+    /// Sends what is encoded already, and perhaps shared with others.
+    pub fn send(&self, frame: Frame) {
+        self.inbox.push(Order::Send(frame));
+    }
+
+    /// From now on sends what `subscription` brings, until the session ends.
+    pub fn follow(&self, subscription: Subscription) {
+        self.inbox.push(Order::Follow(subscription));
+    }
+
+    /// Sends DISCONNECT and ends the session. Official clients do not come back after that by themselves.
+    pub fn disconnect(&self) {
+        self.inbox
+            .push(Order::Close(CloseReason::ServerDisconnected));
+    }
+}
+
+impl<I> Clone for Socket<I> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id,
+            identity: Arc::clone(&self.identity),
+            inbox: Arc::clone(&self.inbox),
+        }
+    }
+}
+
+/// The answer that a client waits for. Dropped unsent, the client gets none.
+pub struct Ack {
+    id: AckId,
+    inbox: Arc<Inbox>,
+}
+
+impl Ack {
+    pub(super) fn new(id: AckId, inbox: Arc<Inbox>) -> Self {
+        Self { id, inbox }
+    }
+
+    /// Answers with one argument.
+    ///
+    /// # Errors
+    /// Nothing was sent: the argument has no form in JSON.
+    pub fn send(self, argument: &impl Serialize) -> Result<(), EncodeError> {
+        self.inbox
+            .push(Order::Send(encode::ack(self.id, argument)?));
+        Ok(())
+    }
+}

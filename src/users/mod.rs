@@ -1,0 +1,48 @@
+//! Who may come in: users, their keys and passwords, and the directory that answers for them.
+//!
+//! In comes what a client presents (an API key, or a name and a password); out goes the [`User`] it
+//! belongs to. The rest of the program asks through the [`Directory`] trait and never learns where
+//! users are kept.
+//!
+//! # Layout
+//!
+//! * [`user`](User): one user as the program sees it, without secrets.
+//! * [`key`](ApiKey): the API key and its digest, by which users are found.
+//! * [`password`](PasswordHash): bcrypt, off the async threads.
+//! * [`directory`](Directory): the questions the program asks.
+//! * [`document`](Document): what the JSON user file says, and the changes that can be made to it
+//!   ([`EditError`]: or not).
+//! * [`record`](Record): one user of the file, and the rules for each field.
+//! * [`user_file`](UserFile): reading it and replacing it atomically, one writer at a time
+//!   ([`UserFileError`]: or not).
+//! * `table`: a document made searchable.
+//! * [`file_directory`](FileDirectory): the directory on a user file; it notices changes while
+//!   the server runs.
+//! * [`timestamp`](Timestamp): points in time as JSON has them.
+//!
+//! A leaf: nothing here imports another module of the crate.
+
+mod directory;
+mod document;
+mod edit_error;
+mod file_directory;
+mod key;
+mod password;
+mod record;
+mod table;
+mod timestamp;
+mod user;
+mod user_file;
+mod user_file_error;
+
+pub use directory::{Directory, Lookup, Unavailable};
+pub use document::{Broken, Document};
+pub use edit_error::EditError;
+pub use file_directory::{CHECK_INTERVAL, FileDirectory};
+pub use key::{ApiKey, KeyDigest, NoRandomness};
+pub use password::{PasswordError, PasswordHash};
+pub use record::Record;
+pub use timestamp::Timestamp;
+pub use user::{Role, UnknownRole, User, UserId};
+pub use user_file::{IfMissing, UserFile};
+pub use user_file_error::UserFileError;
