@@ -12,11 +12,12 @@ use crate::{
     users::{ApiKey, Directory, FileDirectory, UserFile, UserFileError},
 };
 use hyper::header::{HeaderValue, InvalidHeaderValue};
-use std::{env, error::Error, fmt, io, net::SocketAddr, path::Path, process, sync::Arc};
+use std::{env, error::Error, fmt, io, net::SocketAddr, path::Path, sync::Arc};
 use tokio::{
     runtime, select,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    time::sleep,
 };
 
 /// How many changes a client may lag behind before it gets a snapshot instead: more than a burst, and at
@@ -36,11 +37,13 @@ pub fn run(config: &Config) -> Result<(), StartError> {
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
-    runtime.block_on(serve(config))
+    let outcome = runtime.block_on(serve(config));
+    // Does not wait for a look at a user file on a disk that is gone.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn serve(config: &Config) -> Result<(), StartError> {
-    let (directory, first_key) = open_users(&config.users_file)?;
     let cors = cors(&config.cors_allowed_origins)?;
     let limits = Limits {
         max_payload_bytes: config.max_payload_bytes,
@@ -52,6 +55,8 @@ async fn serve(config: &Config) -> Result<(), StartError> {
             error,
         }
     })?;
+    // Not before there is a place to listen: the first start prints its key only once.
+    let (directory, first_key) = open_users(&config.users_file)?;
     let address = listener.local_addr().map_err(StartError::Runtime)?;
     let mut signals = Signals::new().map_err(StartError::Runtime)?;
 
@@ -69,29 +74,37 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         // An error says that nobody can stop us any more, and that is a reason to stop.
         async move { stop.wait_for(|stop| *stop).await.map_or((), drop) }
     };
-    tokio::join!(
-        async {
-            select! {
-                () = signals.next() => {}
-                // Never ends by itself.
-                () = follow_users(&directory, engine.as_deref()) => {}
-            }
-            log::info!("stopping");
-            stop.send_replace(true);
-            // Whoever asks twice does not want to wait.
-            tokio::spawn(async move {
-                signals.next().await;
-                process::exit(1);
-            });
-        },
-        server::serve(listener, api, &limits, stopped()),
-        async {
+    let end_sessions = || async {
+        if let Some(engine) = &engine {
+            engine.shut_down().await;
+        }
+    };
+    let served = async {
+        let sessions = async {
             stopped().await;
-            if let Some(engine) = &engine {
-                engine.shut_down().await;
-            }
-        },
-    );
+            end_sessions().await;
+        };
+        tokio::join!(server::serve(listener, api, &limits, stopped()), sessions);
+        // The last requests may have opened sessions.
+        end_sessions().await;
+    };
+    let watched = async {
+        select! {
+            () = signals.next() => {}
+            // Never ends by itself.
+            () = follow_users(&directory, engine.as_deref()) => {}
+        }
+        log::info!("stopping");
+        stop.send_replace(true);
+        select! {
+            () = sleep(limits.shutdown_timeout) => log::warn!("not everyone said goodbye in time"),
+            () = signals.next() => log::warn!("told to stop again: not waiting for goodbyes"),
+        }
+    };
+    select! {
+        () = served => {}
+        () = watched => {}
+    }
     log::info!("stopped");
     Ok(())
 }

@@ -70,6 +70,10 @@ impl Authenticator {
 impl Admission for Authenticator {
     type Identity = User;
 
+    fn still_admits(&self, user: &User) -> bool {
+        self.directory.is_current(user)
+    }
+
     async fn admit(&self, request: &Parts) -> Result<Arc<User>, Denied> {
         self.by_key(&request.headers).await
     }

@@ -10,7 +10,7 @@ use crate::{
 use hyper::{
     Method, Request, StatusCode,
     body::Incoming,
-    header::{ALLOW, HeaderValue, LOCATION},
+    header::{ALLOW, HeaderValue, LOCATION, ORIGIN},
     http::request::Parts,
 };
 use std::{net::SocketAddr, sync::Arc, time::Instant};
@@ -109,12 +109,12 @@ impl Api {
 
 impl Handler for Api {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
-        let headers = request.headers().clone();
-        let mut answer = match self.cors.preflight(request.method(), &headers) {
+        let origin = request.headers().get(ORIGIN).cloned();
+        let mut answer = match self.cors.preflight(&request) {
             Some(answer) => answer,
             None => self.route(request, peer).await,
         };
-        self.cors.apply(&headers, &mut answer);
+        self.cors.apply(origin, &mut answer);
         answer
     }
 }

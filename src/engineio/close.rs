@@ -25,6 +25,8 @@ pub enum CloseReason {
     ServerDisconnected,
     /// The server is going down.
     ServerShutdown,
+    /// The program's own code panicked over this session.
+    HandlerPanicked,
 }
 
 impl CloseReason {
@@ -41,6 +43,7 @@ impl CloseReason {
             Self::Overflow => "outbound limit",
             Self::ServerDisconnected => "forced server close",
             Self::ServerShutdown => "server shutting down",
+            Self::HandlerPanicked => "internal error",
         }
     }
 }

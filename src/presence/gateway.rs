@@ -2,6 +2,7 @@
 
 use super::{Activity, Hub, Report};
 use crate::{
+    engineio::CloseReason,
     socketio::{DisconnectReason, EncodeError, Event, Namespace, Socket},
     users::User,
 };
@@ -70,8 +71,11 @@ impl Namespace for Gateway {
         });
     }
 
-    fn on_disconnect(&self, socket: &Socket<User>, _reason: DisconnectReason) {
-        report_failure(self.hub.leave(socket));
+    fn on_disconnect(&self, socket: &Socket<User>, reason: DisconnectReason) {
+        // When the server goes down nobody leaves: all come back to the next one.
+        if reason != DisconnectReason::SessionClosed(CloseReason::ServerShutdown) {
+            report_failure(self.hub.leave(socket));
+        }
     }
 }
 

@@ -10,6 +10,11 @@ pub trait Admission: Send + Sync + 'static {
     /// Who was found. `Option<User>` is an identity, too, for a program that lets strangers in.
     type Identity: Send + Sync + 'static;
 
+    /// Whether someone who was admitted a moment ago still would be. Asked when the session is findable by
+    /// [`Sessions::disconnect`](super::Sessions::disconnect): whoever was turned out in between must not slip
+    /// through. It must not wait.
+    fn still_admits(&self, identity: &Self::Identity) -> bool;
+
     /// Looks at the request's headers and query.
     ///
     /// # Cancel safety

@@ -2,7 +2,7 @@
 
 use super::answer::{self, Answer};
 use hyper::{
-    HeaderMap, Method, StatusCode,
+    Method, Request, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
@@ -21,16 +21,17 @@ pub enum Cors {
 
 impl Cors {
     /// Answers a preflight, which a browser sends before the real request, and without its key.
-    pub fn preflight(&self, method: &Method, request: &HeaderMap) -> Option<Answer> {
-        let is_preflight = method == Method::OPTIONS
-            && request.contains_key(ORIGIN)
-            && request.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    pub fn preflight<B>(&self, request: &Request<B>) -> Option<Answer> {
+        let asked = request.headers();
+        let is_preflight = request.method() == Method::OPTIONS
+            && asked.contains_key(ORIGIN)
+            && asked.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         is_preflight.then(|| {
             let mut answer = answer::empty(StatusCode::NO_CONTENT);
             let headers = answer.headers_mut();
             let methods = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-            if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            if let Some(asked) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
                 headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
             }
             headers.insert(
@@ -41,8 +42,8 @@ impl Cors {
         })
     }
 
-    /// Adds to an answer, whatever it says, what lets a page read it.
-    pub fn apply(&self, request: &HeaderMap, answer: &mut Answer) {
+    /// Adds to an answer, whatever it says, what lets a page of this origin read it.
+    pub fn apply(&self, origin: Option<HeaderValue>, answer: &mut Answer) {
         let headers = answer.headers_mut();
         match self {
             Self::Any => {
@@ -50,11 +51,8 @@ impl Cors {
             }
             Self::Only(origins) => {
                 headers.append(VARY, HeaderValue::from_static("Origin"));
-                if let Some(origin) = request
-                    .get(ORIGIN)
-                    .filter(|origin| origins.contains(origin))
-                {
-                    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+                if let Some(origin) = origin.filter(|origin| origins.contains(origin)) {
+                    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
                 }
             }
         }

@@ -12,9 +12,11 @@ use crate::engineio::{
     CloseReason, Due, Input, Message, Packet, Session, SessionHandler,
     outbound::{Delivery, Outbound},
 };
+use futures_util::FutureExt;
 use std::{
     fmt,
     future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -57,20 +59,31 @@ type Ending = (CloseReason, End);
 
 impl<H: SessionHandler, I> Driver<H, I> {
     /// Drives the session to its end.
-    pub(super) async fn run(mut self) {
-        let opened = Instant::now();
-        let (reason, end) = self.serve().await;
-        if let Some(last_word) = self.handler.handle_close(reason) {
-            self.link.push(&last_word);
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its arguments and what becomes of them: the driver, twice"
+    )]
+    pub(super) fn run(mut self) -> impl Future<Output = ()> {
+        async move {
+            let opened = Instant::now();
+            let served = AssertUnwindSafe(self.serve()).catch_unwind().await;
+            // The panic itself is on standard error already. What it left half done is the program's; that the
+            // session ends like any other keeps the rest right.
+            let (reason, end) = served.unwrap_or((CloseReason::HandlerPanicked, End::Open));
+            if let Some(last_word) = self.handler.handle_close(reason) {
+                self.link.push(&last_word);
+            }
+            log::info!(
+                "{} closed after {:.1?}: {reason}",
+                self.name,
+                opened.elapsed()
+            );
+            // The goodbye waits for the peer. In a task of its own it needs no room in this one, which an
+            // idle session would keep all its life.
+            if end != End::Broken {
+                tokio::spawn(self.link.close(end, self.limits, self.running));
+            }
         }
-        log::info!(
-            "{} closed after {:.1?}: {reason}",
-            self.name,
-            opened.elapsed()
-        );
-        // The goodbye waits for the peer. In a task of its own it needs no room in this one, which an idle
-        // session would keep all its life, and everything else is given back before it begins.
-        tokio::spawn(self.link.close(end, self.limits, self.running));
     }
 
     async fn serve(&mut self) -> Ending {
@@ -78,48 +91,46 @@ impl<H: SessionHandler, I> Driver<H, I> {
         loop {
             let wake = poll_fn(|context| self.poll_wake(&mut clock, context)).await;
             let now = Instant::now();
-            let ending = match wake {
+            let mut outcome = match wake {
                 Wake::Received(Received::Text(text)) => self.handle_text(now, &text),
                 Wake::Received(Received::Binary(bytes)) => {
                     self.handle_packet(now, Packet::Message(Message::Binary(bytes)))
                 }
                 Wake::Received(Received::End(end)) => Err((end.reason(), end)),
                 Wake::Close(reason) => Err((reason, End::Open)),
-                Wake::Timeout => self.handle_timeout(now, &clock),
                 Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
+                Wake::Timeout => Ok(()),
             };
-            if let Err(ending) = ending {
+            // After each wake, not only when the timer went off: a client that keeps the session busy does
+            // not put the deadlines off, and a pong that has arrived is read before it is missed.
+            if self.deadline(&clock) <= now {
+                outcome = outcome.and_then(|()| self.handle_timeout(now, &clock));
+            }
+            if let Err(ending) = outcome {
                 return ending;
             }
         }
     }
 
     /// Moves what waits towards the client as far as the client takes it, then waits for whatever comes
-    /// first. Nothing is read from a client that does not read what it gets.
+    /// first.
     ///
     /// # Cancel safety
     /// All progress is kept in `self` and in `clock`.
     fn poll_wake(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Poll<Wake> {
-        if clock
-            .poll_deadline(self.deadline(clock), context)
-            .is_ready()
-        {
-            return Poll::Ready(Wake::Timeout);
-        }
         let blocked = loop {
-            let before = self.link.queued();
-            while self.link.queued() < self.limits.write_batch_bytes {
+            let mut drained = false;
+            while !drained && self.link.queued() < self.limits.write_batch_bytes {
                 match self.outbound.poll_next(context) {
                     Poll::Ready(Delivery::Frame(frame)) => self.link.push(&frame),
                     Poll::Ready(Delivery::Close(reason)) => {
                         return Poll::Ready(Wake::Close(reason));
                     }
-                    Poll::Pending => break,
+                    Poll::Pending => drained = true,
                 }
             }
-            let nothing_new = self.link.queued() == before;
             match self.link.poll_flush(context) {
-                Poll::Ready(Ok(())) if nothing_new => break false,
+                Poll::Ready(Ok(())) if drained => break false,
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     log::debug!("{}: writing failed: {error}", self.name);
@@ -128,13 +139,19 @@ impl<H: SessionHandler, I> Driver<H, I> {
                 Poll::Pending => break true,
             }
         };
-        clock.note_queue(self.link.queued());
-        if blocked {
-            return clock
-                .poll_deadline(self.deadline(clock), context)
-                .map(|()| Wake::Timeout);
+        clock.note_progress(blocked, self.link.written());
+        if blocked && let Poll::Ready(reason) = self.outbound.poll_close(context) {
+            return Poll::Ready(Wake::Close(reason));
         }
-        self.link.poll_receive(context).map(Wake::Received)
+        // A client that does not take its answers may ask for no more, but its pongs still count.
+        if !(blocked && self.outbound.has_private())
+            && let Poll::Ready(received) = self.link.poll_receive(context)
+        {
+            return Poll::Ready(Wake::Received(received));
+        }
+        clock
+            .poll_deadline(self.deadline(clock), context)
+            .map(|()| Wake::Timeout)
     }
 
     /// When the first of all those who wait has waited long enough.
@@ -201,8 +218,8 @@ impl End {
 /// The session's view of time: one timer, and since when the client takes nothing.
 struct Clock {
     timer: Pin<Box<Sleep>>,
-    /// Since when how many bytes have been waiting, while the client takes none of them.
-    stalled: Option<(Instant, usize)>,
+    /// Since when the client has taken nothing, and how many bytes it had taken by then.
+    stalled: Option<(Instant, u64)>,
 }
 
 impl Clock {
@@ -213,12 +230,13 @@ impl Clock {
         }
     }
 
-    /// Notes how much is left after an attempt to write. Any progress starts the waiting anew.
-    fn note_queue(&mut self, queued: usize) {
+    /// Notes whether the client takes nothing, given how many bytes it has taken in all. Any progress
+    /// starts the waiting anew.
+    fn note_progress(&mut self, blocked: bool, written: u64) {
         self.stalled = match self.stalled {
-            _ if queued == 0 => None,
-            Some((since, before)) if queued >= before => Some((since, before)),
-            _ => Some((Instant::now(), queued)),
+            _ if !blocked => None,
+            Some((since, before)) if before == written => Some((since, before)),
+            _ => Some((Instant::now(), written)),
         };
     }
 

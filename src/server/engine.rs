@@ -7,9 +7,9 @@ use super::{
     websocket::{self, HandshakeError},
 };
 use crate::engineio::{
-    Application, Frame, Opening, Session, Sid, Timing,
+    Application, CloseReason, Frame, Opening, Session, Sid, Timing,
     handshake::{Asked, Query, Refusal, Request},
-    outbound::{Inbox, Outbound},
+    outbound::{Inbox, Order, Outbound},
 };
 use hyper::{
     Method, StatusCode,
@@ -29,7 +29,7 @@ use std::{
     },
     time::Instant,
 };
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio::{net::TcpStream, sync::watch};
 
 /// What an engine promises its clients, and what it asks of them.
 #[derive(Debug, Clone)]
@@ -88,12 +88,16 @@ where
     ) -> Answer {
         let upgrade = hyper::upgrade::on(&mut request);
         let (parts, _body) = request.into_parts();
-        let is_upgrade = websocket::is_upgrade(&parts.headers);
+        let is_upgrade = websocket::is_upgrade(&parts);
         match self.open(&parts, is_upgrade, upgrade, peer).await {
             Ok(accepted) => accepted,
             Err(turned_away) => {
-                log::info!("a request of {peer} to open a session was refused: {turned_away}");
-                turned_away.answer(is_upgrade)
+                let answer = turned_away.answer(is_upgrade);
+                log::info!(
+                    "{peer} gets no session: {} {turned_away}",
+                    answer.status().as_u16()
+                );
+                answer
             }
         }
     }
@@ -176,16 +180,20 @@ where
         let now = Instant::now();
         log::info!("{name} opened on websocket for {peer}");
         let inbox = Arc::new(Inbox::new(self.limits.max_waiting_bytes));
+        let registration = self
+            .sessions
+            .register(sid, Arc::clone(&identity), Arc::clone(&inbox));
+        if !self.admission.still_admits(&identity) {
+            inbox.push(Order::Close(CloseReason::ServerDisconnected));
+        }
         let driver = Driver {
             link,
             session: Session::open(now, self.timing.clone()),
-            handler: self
-                .application
-                .open(now, Arc::clone(&identity), Arc::clone(&inbox)),
-            outbound: Outbound::new(Arc::clone(&inbox)),
+            handler: self.application.open(now, identity, Arc::clone(&inbox)),
+            outbound: Outbound::new(inbox),
             limits: Arc::clone(&self.limits),
             name,
-            _registration: self.sessions.register(sid, identity, inbox),
+            _registration: registration,
             running,
         };
         tokio::spawn(driver.run());
@@ -197,21 +205,14 @@ where
         tokio::spawn(link.close(End::Open, Arc::clone(&self.limits), running));
     }
 
-    /// Ends all sessions, those to come as well, and waits until they are gone, but not for ever.
+    /// Ends all sessions, those to come as well, and waits for as long as there are any. How long that may
+    /// be is the caller's to say.
     ///
     /// # Cancel safety
     /// Dropped early, the sessions still end.
     pub async fn shut_down(&self) {
         self.sessions.shut_down();
-        if timeout(self.limits.shutdown_timeout, self.tasks.closed())
-            .await
-            .is_err()
-        {
-            log::warn!(
-                "{} sessions did not end in time and are cut off",
-                self.sessions.count()
-            );
-        }
+        self.tasks.closed().await;
     }
 }
 

@@ -16,11 +16,15 @@ pub struct Limits {
     pub write_batch_bytes: usize,
     /// How long a client may take nothing of what is written to it.
     pub write_timeout: Duration,
+    /// The largest head of an HTTP request, in bytes; over it, 431. hyper needs at least 8 KiB.
+    pub max_head_bytes: usize,
+    /// How many headers a request may have; over it, 431.
+    pub max_headers: usize,
     /// How long an HTTP request's head may take, so that nobody holds a connection with a trickle.
     pub header_timeout: Duration,
-    /// How long the end of a connection may take: the close frame out, the peer's end in.
+    /// How long a peer that has been told goodbye may take to end its side of the connection.
     pub linger_timeout: Duration,
-    /// How long all sessions together may take to end when the server goes down.
+    /// How long everything together may take to end when the server goes down; then it is cut off.
     pub shutdown_timeout: Duration,
 }
 
@@ -31,6 +35,8 @@ impl Default for Limits {
             max_waiting_bytes: 4 << 20,
             write_batch_bytes: 64 << 10,
             write_timeout: Duration::from_secs(20),
+            max_head_bytes: 16 << 10,
+            max_headers: 64,
             header_timeout: Duration::from_secs(10),
             linger_timeout: Duration::from_secs(1),
             shutdown_timeout: Duration::from_secs(4),

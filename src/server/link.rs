@@ -27,12 +27,21 @@ use tokio_tungstenite::{
 };
 
 /// What tungstenite reads at once. It keeps a buffer of this size for every client, idle or not, and takes
-/// more for a message that needs it.
-const READ_BUFFER_BYTES: usize = 512;
+/// more for a message that needs it. Smaller, and it would not find its way back to this size.
+const READ_BUFFER_BYTES: usize = 1024;
+
+/// How much of tungstenite's own may wait to be written: a few pongs, which is all that it writes.
+const CONTROL_BUFFER_BYTES: usize = 1024;
+
+/// What is read at once while a peer is being got rid of.
+const IGNORED_BYTES: usize = 4096;
 
 /// A WebSocket that carries one Engine.IO packet a message.
 pub(super) struct Link {
     websocket: WebSocketStream<Wire>,
+    /// A large message, kept until the next read has begun. Only while someone else holds the memory of
+    /// one does tungstenite take a fresh buffer; otherwise it would keep the large one for ever.
+    large: Option<Bytes>,
 }
 
 /// What came in.
@@ -64,13 +73,20 @@ impl Link {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
+            .max_write_buffer_size(CONTROL_BUFFER_BYTES)
             .max_message_size(Some(limits.max_payload_bytes))
             .max_frame_size(Some(limits.max_payload_bytes));
+        // A copy: hyper's own buffer is 8 KiB, and would stay for the whole life of the session.
+        let mut buffer = Vec::with_capacity(READ_BUFFER_BYTES.max(early.len()));
+        buffer.extend_from_slice(&early);
+        drop(early);
         let wire = Wire::new(stream);
         let websocket =
-            WebSocketStream::from_partially_read(wire, early.into(), Role::Server, Some(config))
-                .await;
-        Self { websocket }
+            WebSocketStream::from_partially_read(wire, buffer, Role::Server, Some(config)).await;
+        Self {
+            websocket,
+            large: None,
+        }
     }
 
     /// Queues a frame as one text message; [`Link::poll_flush`] sends it.
@@ -83,6 +99,11 @@ impl Link {
         self.websocket.get_ref().queued()
     }
 
+    /// How many bytes the peer's side of the connection has taken so far.
+    pub(super) fn written(&self) -> u64 {
+        self.websocket.get_ref().written()
+    }
+
     /// Sends all that is queued, with as few calls as the kernel allows.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Pin::new(&mut self.websocket).poll_flush(context)
@@ -91,14 +112,28 @@ impl Link {
     /// The next message. Pings are answered underneath. After [`Received::End`] do not call it again.
     pub(super) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Received> {
         loop {
-            let end = match ready!(Pin::new(&mut self.websocket).poll_next(context)) {
-                Some(Ok(Message::Text(text))) => return Poll::Ready(Received::Text(text)),
-                Some(Ok(Message::Binary(bytes))) => return Poll::Ready(Received::Binary(bytes)),
+            let polled = Pin::new(&mut self.websocket).poll_next(context);
+            self.large = None;
+            let received = match ready!(polled) {
+                Some(Ok(Message::Text(text))) => {
+                    self.keep_if_large(text.as_ref());
+                    Received::Text(text)
+                }
+                Some(Ok(Message::Binary(bytes))) => {
+                    self.keep_if_large(&bytes);
+                    Received::Binary(bytes)
+                }
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(_))) | None => End::ClosedByPeer,
-                Some(Err(error)) => End::of(&error),
+                Some(Ok(Message::Close(_))) | None => Received::End(End::ClosedByPeer),
+                Some(Err(error)) => Received::End(End::of(&error)),
             };
-            return Poll::Ready(Received::End(end));
+            return Poll::Ready(received);
+        }
+    }
+
+    fn keep_if_large(&mut self, message: &Bytes) {
+        if message.len() > READ_BUFFER_BYTES {
+            self.large = Some(message.clone());
         }
     }
 
@@ -111,18 +146,17 @@ impl Link {
         limits: Arc<Limits>,
         running: watch::Receiver<()>,
     ) {
-        if end != End::Broken {
-            match timeout(limits.linger_timeout, self.say_goodbye(end)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => log::debug!("the peer was gone before the goodbye: {error}"),
-                Err(_elapsed) => log::debug!("the peer did not finish its goodbye in time"),
-            }
+        let said = timeout(limits.write_timeout, self.say_goodbye(end)).await;
+        if matches!(said, Ok(Ok(()))) {
+            let _until_the_peer_ends = timeout(limits.linger_timeout, self.ignore_the_rest()).await;
+        } else {
+            log::debug!("the peer did not take the goodbye: {said:?}");
         }
         drop((self, running));
     }
 
     async fn say_goodbye(&mut self, end: End) -> Result<(), Error> {
-        let code = match end {
+        let frame = match end {
             End::Failed(code) => Some(CloseFrame {
                 code,
                 reason: Utf8Bytes::default(),
@@ -132,13 +166,16 @@ impl Link {
         if end != End::ClosedByPeer {
             let mut websocket = Pin::new(&mut self.websocket);
             poll_fn(|context| websocket.as_mut().poll_ready(context)).await?;
-            websocket.start_send(Message::Close(code))?;
+            websocket.start_send(Message::Close(frame))?;
         }
         poll_fn(|context| self.poll_flush(context)).await?;
-        let wire = self.websocket.get_mut();
-        wire.shutdown().await?;
-        let mut ignored = [0; 64];
-        while wire.read(&mut ignored).await? > 0 {}
+        self.websocket.get_mut().shutdown().await?;
+        Ok(())
+    }
+
+    async fn ignore_the_rest(&mut self) -> io::Result<()> {
+        let mut ignored = [0; IGNORED_BYTES];
+        while self.websocket.get_mut().read(&mut ignored).await? > 0 {}
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     select,
     sync::watch,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 /// Answers HTTP requests.
@@ -73,8 +73,12 @@ pub fn bind(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
     }
 }
 
-/// Serves `listener` until `shutdown` is ready, then accepts no more, lets the requests under way finish,
-/// and returns. Connections that have left HTTP are their owners' to end.
+/// Serves `listener` until `shutdown` is ready, then accepts no more, and returns when the requests under
+/// way are answered. How long that may be is the caller's to say. Connections that have left HTTP are their
+/// owners' to end.
+///
+/// # Cancel safety
+/// Dropped early, requests under way are still answered as long as the runtime lives.
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
@@ -85,8 +89,11 @@ pub async fn serve<H: Handler>(
     let stop = watch::Sender::new(());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout);
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.max_head_bytes)
+        .max_headers(limits.max_headers);
     let mut shutdown = pin!(shutdown);
+    let mut exhausted = false;
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
@@ -102,19 +109,19 @@ pub async fn serve<H: Handler>(
                 log::debug!("a connection was gone before it was accepted: {error}")
             }
             Err(error) => {
-                log::error!("no connection can be accepted for now: {error}");
+                if !exhausted {
+                    log::error!("no connection can be accepted until others end: {error}");
+                }
+                exhausted = true;
                 sleep(EXHAUSTED_PAUSE).await;
+                continue;
             }
         }
+        exhausted = false;
     }
     drop(listener);
     stop.send_replace(());
-    if timeout(limits.shutdown_timeout, stop.closed())
-        .await
-        .is_err()
-    {
-        log::warn!("some HTTP requests did not finish in time and are cut off");
-    }
+    stop.closed().await;
 }
 
 fn serve_connection<H: Handler>(

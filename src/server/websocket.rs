@@ -3,11 +3,12 @@
 use super::answer::{self, Answer};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{
-    HeaderMap, StatusCode,
+    HeaderMap, StatusCode, Version,
     header::{
         CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
         SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
     },
+    http::request::Parts,
 };
 use sha1::{Digest, Sha1};
 
@@ -25,9 +26,11 @@ pub(super) enum HandshakeError {
     Version,
 }
 
-/// Whether the request wants to leave HTTP.
-pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE)
+/// Whether the request wants to leave HTTP, which only HTTP/1.1 can.
+pub(super) fn is_upgrade(request: &Parts) -> bool {
+    let headers = &request.headers;
+    request.version == Version::HTTP_11
+        && headers.contains_key(UPGRADE)
         && tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
 }
 

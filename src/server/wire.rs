@@ -31,6 +31,8 @@ pub(super) struct Wire {
     queue: VecDeque<Piece>,
     /// Bytes in `queue`.
     queued: usize,
+    /// Bytes that the kernel has taken, ever.
+    written: u64,
 }
 
 /// A WebSocket frame's header and payload, each as far as it is not written yet.
@@ -52,6 +54,7 @@ impl Wire {
             stream,
             queue: VecDeque::new(),
             queued: 0,
+            written: 0,
         }
     }
 
@@ -65,6 +68,11 @@ impl Wire {
         self.queued
     }
 
+    /// How many bytes the kernel has taken so far; it grows as long as the client takes anything.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
     fn push_piece(&mut self, header: Header, payload: Bytes) {
         self.queued += header.remaining().len() + payload.len();
         self.queue.push_back(Piece { header, payload });
@@ -73,6 +81,7 @@ impl Wire {
     /// Strikes off what the kernel has taken.
     fn advance(&mut self, mut written: usize) {
         self.queued = self.queued.saturating_sub(written);
+        self.written = self.written.wrapping_add(written as u64);
         while let Some(piece) = self.queue.front_mut() {
             let of_header = written.min(piece.header.remaining().len());
             piece.header.rest.start += of_header;

@@ -1,7 +1,7 @@
 //! A client: Socket.IO's part of one session.
 
 use super::{
-    Ack, DisconnectReason, Event, Namespace, PacketError, Socket, SocketId, encode,
+    DisconnectReason, Event, Namespace, PacketError, Socket, SocketId, encode,
     packet::{Body, Call, Packet},
 };
 use crate::engineio::{
@@ -121,7 +121,7 @@ impl<N: Namespace> SessionHandler for Client<N> {
                 _,
             ) => Err(Violation::Binary),
             (Body::Event(Call { id, arguments, .. }), State::Inside(socket)) => {
-                let ack = id.map(|id| Ack::new(id, Arc::clone(&self.inbox)));
+                let ack = id.map(|id| socket.ack(id));
                 self.namespace.on_event(socket, Event::new(arguments, ack));
                 Ok(())
             }
@@ -174,7 +174,7 @@ impl<N: Namespace> Client<N> {
 
     fn leave(&mut self, next: State<N::Identity>, reason: DisconnectReason) {
         if let State::Inside(socket) = mem::replace(&mut self.state, next) {
-            self.inbox.push(Order::Unfollow);
+            socket.end();
             self.namespace.on_disconnect(&socket, reason);
         }
     }

@@ -1,6 +1,9 @@
 //! Encoding: from what a program says to the frame that clients get.
 
-use super::{event::is_reserved, packet::AckId};
+use super::{
+    event::is_reserved,
+    packet::{AckId, head},
+};
 use crate::engineio::Frame;
 use serde::Serialize;
 use std::fmt;
@@ -13,7 +16,7 @@ pub fn event(name: &str, argument: &impl Serialize) -> Result<Frame, EncodeError
     if is_reserved(name) {
         return Err(EncodeError::ReservedName);
     }
-    Ok(Frame::json("42", &(name, argument))?)
+    Ok(Frame::json(&head('2', 0, "/", None), &(name, argument))?)
 }
 
 /// The answer to an event: `43<id>[argument]`.
@@ -21,12 +24,12 @@ pub fn event(name: &str, argument: &impl Serialize) -> Result<Frame, EncodeError
 /// # Errors
 /// The argument has no form in JSON.
 pub(super) fn ack(id: AckId, argument: &impl Serialize) -> Result<Frame, EncodeError> {
-    Ok(Frame::json(&format!("43{id}"), &(argument,))?)
+    Ok(Frame::json(&head('3', 0, "/", Some(id)), &(argument,))?)
 }
 
 /// The server's yes to a CONNECT: `40{"sid":"…"}`.
 pub(super) fn connected(answer: &impl Serialize) -> Result<Frame, EncodeError> {
-    Ok(Frame::json("40", answer)?)
+    Ok(Frame::json(&head('0', 0, "/", None), answer)?)
 }
 
 /// The server's no to a CONNECT: `44/namespace,{"message":"…"}`.
@@ -34,7 +37,7 @@ pub(super) fn connect_error(
     namespace: &str,
     answer: &impl Serialize,
 ) -> Result<Frame, EncodeError> {
-    Ok(Frame::json(&format!("44{namespace},"), answer)?)
+    Ok(Frame::json(&head('4', 0, namespace, None), answer)?)
 }
 
 /// Why something cannot be sent.

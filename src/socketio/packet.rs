@@ -8,7 +8,7 @@
 use super::event::{Arguments, is_event_name};
 use crate::engineio::{Frame, MESSAGE};
 use serde_json::value::RawValue;
-use std::{fmt, fmt::Write};
+use std::fmt;
 
 /// One packet, borrowed from the message that it was read from. JSON stays raw until someone asks for a type.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub enum Body<'a> {
 /// The inside of an event or an ack.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
-    /// Which answer belongs to which question. An ack always has one.
+    /// Which answer belongs to which question. An ack without one answers nothing.
     pub id: Option<AckId>,
     /// How many binary messages follow and belong to this packet.
     pub attachments: u8,
@@ -74,8 +74,6 @@ pub enum PacketError {
     Attachments,
     /// An ack id above 2^53 - 1.
     AckIdTooLarge,
-    /// An ack without an id answers nothing.
-    AckIdMissing,
     /// A packet that is neither event nor ack carries an id.
     AckIdUnexpected,
     /// What should be JSON is not, or there is more behind it.
@@ -121,11 +119,11 @@ impl<'a> Packet<'a> {
                 })
             }
             '3' | '6' => {
-                let id = Some(id.ok_or(PacketError::AckIdMissing)?);
+                let arguments = Arguments::parse(json)?;
                 Body::Ack(Call {
                     id,
                     attachments,
-                    arguments: Arguments::parse(json)?,
+                    arguments,
                 })
             }
             '4' => {
@@ -139,54 +137,39 @@ impl<'a> Packet<'a> {
 
     /// Writes the packet as one Engine.IO message.
     pub fn encode(&self) -> Frame {
-        let mut text = String::new();
-        let kind = match &self.body {
-            Body::Connect(_) => '0',
-            Body::Disconnect => '1',
-            Body::Event(call) if call.attachments == 0 => '2',
-            Body::Ack(call) if call.attachments == 0 => '3',
-            Body::ConnectError(_) => '4',
-            Body::Event(_) => '5',
-            Body::Ack(_) => '6',
+        let (kind, call) = match &self.body {
+            Body::Connect(_) => ('0', None),
+            Body::Disconnect => ('1', None),
+            Body::Event(call) => (if call.attachments == 0 { '2' } else { '5' }, Some(call)),
+            Body::Ack(call) => (if call.attachments == 0 { '3' } else { '6' }, Some(call)),
+            Body::ConnectError(_) => ('4', None),
         };
-        text.push(MESSAGE);
-        text.push(kind);
+        let (attachments, id) = call.map_or((0, None), |call| (call.attachments, call.id));
+        let mut text = head(kind, attachments, self.namespace, id);
         match &self.body {
-            Body::Event(call) | Body::Ack(call) => {
-                if call.attachments > 0 {
-                    push(&mut text, format_args!("{}-", call.attachments));
-                }
-                push_namespace(&mut text, self.namespace);
-                if let Some(id) = call.id {
-                    push(&mut text, format_args!("{id}"));
-                }
-                call.arguments.push_json(&mut text);
-            }
-            Body::Connect(json) => {
-                push_namespace(&mut text, self.namespace);
-                text.push_str(json.map_or("", RawValue::get));
-            }
-            Body::ConnectError(json) => {
-                push_namespace(&mut text, self.namespace);
-                text.push_str(json.get());
-            }
-            Body::Disconnect => push_namespace(&mut text, self.namespace),
+            Body::Event(call) | Body::Ack(call) => call.arguments.push_json(&mut text),
+            Body::Connect(json) => text.push_str(json.map_or("", RawValue::get)),
+            Body::ConnectError(json) => text.push_str(json.get()),
+            Body::Disconnect => {}
         }
         Frame::text(text)
     }
 }
 
-/// The namespace and its comma, or nothing for the main one.
-fn push_namespace(text: &mut String, namespace: &str) {
-    if namespace != "/" {
-        text.push_str(namespace);
-        text.push(',');
+/// All of a packet but its JSON, in the Engine.IO message that carries it.
+pub(super) fn head(kind: char, attachments: u8, namespace: &str, id: Option<AckId>) -> String {
+    let mut head = String::from_iter([MESSAGE, kind]);
+    if attachments > 0 {
+        head.push_str(&format!("{attachments}-"));
     }
-}
-
-/// Formats onto the end of a string, which cannot fail.
-fn push(text: &mut String, arguments: fmt::Arguments<'_>) {
-    let _always_ok = text.write_fmt(arguments);
+    if namespace != "/" {
+        head.push_str(namespace);
+        head.push(',');
+    }
+    if let Some(id) = id {
+        head.push_str(&id.to_string());
+    }
+    head
 }
 
 /// Lets `json` pass if it begins with one of `openings`.
@@ -282,7 +265,6 @@ impl fmt::Display for PacketError {
                 )
             }
             Self::AckIdTooLarge => f.write_str("an ack id above 2^53 - 1"),
-            Self::AckIdMissing => f.write_str("an ack without an id"),
             Self::AckIdUnexpected => f.write_str("an ack id where none belongs"),
             Self::Json => f.write_str("a payload that is not JSON"),
             Self::Payload(wanted) => write!(f, "a payload where {wanted} belongs"),

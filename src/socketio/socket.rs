@@ -7,7 +7,13 @@ use crate::engineio::{
 };
 use base64::{display::Base64Display, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, Serializer};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// The public id of a socket: random, new with every CONNECT, and no secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,15 +56,19 @@ impl Serialize for SocketId {
 pub struct Socket<I> {
     id: SocketId,
     identity: Arc<I>,
-    inbox: Arc<Inbox>,
+    membership: Arc<Membership>,
 }
 
 impl<I> Socket<I> {
     pub(super) fn new(id: SocketId, identity: Arc<I>, inbox: Arc<Inbox>) -> Self {
+        let membership = Arc::new(Membership {
+            inbox,
+            is_over: AtomicBool::new(false),
+        });
         Self {
             id,
             identity,
-            inbox,
+            membership,
         }
     }
 
@@ -83,27 +93,42 @@ impl<I> Socket<I> {
 
     /// Sends what is encoded already, and perhaps shared with others.
     pub fn send(&self, frame: Frame) {
-        self.inbox.push(Order::Send(frame));
+        self.membership.push(Order::Send(frame));
     }
 
-    /// From now on sends what `subscription` brings, until the session ends.
+    /// From now on sends what `subscription` brings, for as long as the client is in the namespace.
     pub fn follow(&self, subscription: Subscription) {
-        self.inbox.push(Order::Follow(subscription));
+        self.membership.push(Order::Follow(Box::new(subscription)));
     }
 
     /// Sends DISCONNECT and ends the session. Official clients do not come back after that by themselves.
     pub fn disconnect(&self) {
-        self.inbox
+        self.membership
             .push(Order::Close(CloseReason::ServerDisconnected));
+    }
+
+    /// The way to answer the event with this id.
+    pub(super) fn ack(&self, id: AckId) -> Ack {
+        Ack {
+            id,
+            membership: Arc::clone(&self.membership),
+        }
+    }
+
+    /// The client has left: this socket, its clones and its acks say nothing from now on.
+    pub(super) fn end(&self) {
+        self.membership.push(Order::Unfollow);
+        self.membership.is_over.store(true, Ordering::Release);
     }
 }
 
 impl<I> Clone for Socket<I> {
     fn clone(&self) -> Self {
+        let (identity, membership) = (Arc::clone(&self.identity), Arc::clone(&self.membership));
         Self {
             id: self.id,
-            identity: Arc::clone(&self.identity),
-            inbox: Arc::clone(&self.inbox),
+            identity,
+            membership,
         }
     }
 }
@@ -111,21 +136,33 @@ impl<I> Clone for Socket<I> {
 /// The answer that a client waits for. Dropped unsent, the client gets none.
 pub struct Ack {
     id: AckId,
-    inbox: Arc<Inbox>,
+    membership: Arc<Membership>,
 }
 
 impl Ack {
-    pub(super) fn new(id: AckId, inbox: Arc<Inbox>) -> Self {
-        Self { id, inbox }
-    }
-
     /// Answers with one argument.
     ///
     /// # Errors
     /// Nothing was sent: the argument has no form in JSON.
     pub fn send(self, argument: &impl Serialize) -> Result<(), EncodeError> {
-        self.inbox
+        self.membership
             .push(Order::Send(encode::ack(self.id, argument)?));
         Ok(())
+    }
+}
+
+/// From one CONNECT to the DISCONNECT. A client may join again in the same session, and must not hear then
+/// what was meant for the socket that it was before.
+struct Membership {
+    inbox: Arc<Inbox>,
+    /// Set once, by [`Socket::end`].
+    is_over: AtomicBool,
+}
+
+impl Membership {
+    fn push(&self, order: Order) {
+        if !self.is_over.load(Ordering::Acquire) {
+            self.inbox.push(order);
+        }
     }
 }

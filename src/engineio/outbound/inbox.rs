@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
 /// What a session is told to do.
@@ -14,7 +14,7 @@ pub enum Order {
     /// Send this frame.
     Send(Frame),
     /// Send what this subscription brings, from now on.
-    Follow(Subscription),
+    Follow(Box<Subscription>),
     /// Follow nothing any more. What the subscriptions brought before is sent first.
     Unfollow,
     /// End the session. What was ordered before is sent first, as far as the client takes it.
@@ -35,7 +35,7 @@ struct State {
     orders: VecDeque<(Stamp, Order)>,
     /// Bytes of the frames in `orders`.
     bytes: usize,
-    /// The session's task, while it waits. Written by [`Inbox::take`], taken by whoever gives an order.
+    /// The session's task, while it waits. Written when it finds nothing to do, taken by whoever gives an order.
     waker: Option<Waker>,
     /// No order is taken any more: the session was told to close, or is gone.
     closed: bool,
@@ -82,15 +82,44 @@ impl Inbox {
         }
     }
 
-    /// Takes all orders, and the moment at which they were taken: whatever has an earlier stamp and is not
-    /// among them went through a topic. If there are none, the next one wakes the task.
-    pub(super) fn take(&self, context: &mut Context<'_>) -> (VecDeque<(Stamp, Order)>, Stamp) {
+    /// The stamp of the oldest order, which [`Inbox::pop`] takes.
+    pub(super) fn front(&self) -> Option<Stamp> {
+        self.lock().orders.front().map(|(stamp, _)| *stamp)
+    }
+
+    /// Takes the oldest order.
+    pub(super) fn pop(&self) -> Option<Order> {
         let mut state = self.lock();
+        let (_, order) = state.orders.pop_front()?;
+        state.bytes = state.bytes.saturating_sub(ORDER_BYTES + order.bytes());
         if state.orders.is_empty() {
-            state.waker = Some(context.waker().clone());
+            // Give the memory back: most sessions have nothing waiting most of the time.
+            state.orders = VecDeque::new();
         }
-        state.bytes = 0;
-        (mem::take(&mut state.orders), Stamp::next())
+        Some(order)
+    }
+
+    /// If nothing waits: arranges for the task to be woken when something does, and tells the time of it.
+    /// No private order can turn up any more that is older.
+    pub(super) fn wait(&self, context: &mut Context<'_>) -> Option<Stamp> {
+        let mut state = self.lock();
+        if !state.orders.is_empty() {
+            return None;
+        }
+        state.waker = Some(context.waker().clone());
+        Some(Stamp::next())
+    }
+
+    /// Waits for an order to close alone, whatever else waits.
+    pub(super) fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut state = self.lock();
+        match state.orders.back() {
+            Some((_, Order::Close(reason))) => Poll::Ready(*reason),
+            _ => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
     }
 
     /// Takes no order from now on, and forgets those that wait.

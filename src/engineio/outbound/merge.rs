@@ -3,7 +3,6 @@
 use super::{Inbox, Order, Stamp, Subscription};
 use crate::engineio::{CloseReason, Frame};
 use std::{
-    collections::VecDeque,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -11,10 +10,8 @@ use std::{
 /// All that waits for one session, private and public, in one order. Owned by the session's task.
 pub struct Outbound {
     inbox: Arc<Inbox>,
-    /// Taken from the inbox, not yet carried out.
-    orders: VecDeque<(Stamp, Order)>,
-    /// When the inbox was last emptied: no private order can turn up any more that is older than this, so
-    /// public frames that are may go.
+    /// When the inbox was last seen empty: no private order can turn up any more that is older than this,
+    /// so public frames that are may go.
     horizon: Stamp,
     subscriptions: Vec<Subscription>,
 }
@@ -33,7 +30,6 @@ impl Outbound {
     pub fn new(inbox: Arc<Inbox>) -> Self {
         Self {
             inbox,
-            orders: VecDeque::new(),
             horizon: Stamp::next(),
             subscriptions: Vec::new(),
         }
@@ -45,28 +41,46 @@ impl Outbound {
     /// Nothing is lost when the result is not awaited to the end: what was looked at stays.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Delivery> {
         loop {
-            let limit = self
-                .orders
-                .front()
-                .map_or(self.horizon, |(stamp, _)| *stamp);
-            if let Some(frame) = self.public_before(limit, context) {
+            let private = self.inbox.front();
+            if let Some(frame) = self.public_before(private.unwrap_or(self.horizon), context) {
                 return Poll::Ready(Delivery::Frame(frame));
             }
-            match self.orders.pop_front() {
-                Some((_, Order::Send(frame))) => return Poll::Ready(Delivery::Frame(frame)),
-                Some((_, Order::Follow(subscription))) => self.subscriptions.push(subscription),
-                Some((_, Order::Unfollow)) => self.subscriptions = Vec::new(),
-                Some((_, Order::Close(reason))) => return Poll::Ready(Delivery::Close(reason)),
-                None => {
-                    (self.orders, self.horizon) = self.inbox.take(context);
-                    if self.orders.is_empty()
-                        && !self.subscriptions.iter().any(Subscription::has_seen)
-                    {
-                        return Poll::Pending;
-                    }
+            if private.is_some() {
+                match self.inbox.pop() {
+                    Some(Order::Send(frame)) => return Poll::Ready(Delivery::Frame(frame)),
+                    Some(Order::Follow(subscription)) => self.follow(*subscription),
+                    Some(Order::Unfollow) => self.subscriptions = Vec::new(),
+                    Some(Order::Close(reason)) => return Poll::Ready(Delivery::Close(reason)),
+                    None => {}
+                }
+            } else if let Some(horizon) = self.inbox.wait(context) {
+                self.horizon = horizon;
+                // What the topics have shown so far was too new for the old horizon.
+                if !self.subscriptions.iter().any(Subscription::has_seen) {
+                    return Poll::Pending;
                 }
             }
         }
+    }
+
+    /// For a session whose client takes nothing: waits for an order to close, which must not wait behind
+    /// what the client does not take.
+    ///
+    /// # Cancel safety
+    /// As [`Outbound::poll_next`].
+    pub fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
+        self.inbox.poll_close(context)
+    }
+
+    /// Whether something private waits: a client that takes nothing makes no more of it.
+    pub fn has_private(&self) -> bool {
+        self.inbox.front().is_some()
+    }
+
+    fn follow(&mut self, subscription: Subscription) {
+        // Nearly every session follows exactly one.
+        self.subscriptions.reserve_exact(1);
+        self.subscriptions.push(subscription);
     }
 
     /// The oldest public frame that is older than `limit`.

@@ -14,7 +14,8 @@
 //! # Why tokio is here
 //!
 //! `tokio::sync::broadcast` is a data structure: it needs no runtime, does no IO and reads no clock, so the
-//! core stays as pure as it claims to be. Nothing else of tokio is used.
+//! core stays as pure as it claims to be. Nothing else of tokio is used, but for exempting the channel from
+//! the scheduler's budget.
 
 mod inbox;
 mod merge;

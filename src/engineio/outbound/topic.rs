@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    task::unconstrained,
+};
 
 /// A frame on its way through a topic.
 #[derive(Clone)]
@@ -78,7 +81,9 @@ fn receive(
     receiver: broadcast::Receiver<Published>,
 ) -> impl FusedStream<Item = Result<Published, Lagged>> {
     stream::unfold(receiver, |mut receiver| async {
-        match receiver.recv().await {
+        // Not subject to the runtime's budget: a frame that is there but not shown would be overtaken by
+        // private ones. The session's task has bounds of its own.
+        match unconstrained(receiver.recv()).await {
             Ok(published) => Some((Ok(published), receiver)),
             Err(RecvError::Lagged(_)) => Some((Err(Lagged), receiver)),
             Err(RecvError::Closed) => None,
