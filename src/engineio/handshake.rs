@@ -81,8 +81,8 @@ impl Request<'_> {
         }
         match self.query.sid.as_deref() {
             Some(sid) if !is_session(sid) => Err(Refusal::SessionUnknown),
-            // A session that lives on a WebSocket has no use for other requests.
-            Some(_) if self.is_upgrade => Ok(Asked::Duplicate),
+            // A session that lives on a WebSocket has no use for other requests, whatever version they claim.
+            Some(_) if self.is_upgrade && self.verify_version().is_ok() => Ok(Asked::Duplicate),
             Some(_) => Err(Refusal::BadRequest),
             None if !self.is_get => Err(Refusal::BadHandshakeMethod),
             None if !self.is_upgrade => Err(Refusal::BadRequest),

@@ -1,8 +1,9 @@
 //! What a client says of itself, and what is wrong with it.
 
 use super::State;
+use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Borrow, collections::BTreeMap, fmt};
 
 /// A client's report: what it does, or that it does not want to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,14 +54,17 @@ impl Report {
             return Err(BadReport::NotAnObject);
         }
         // Of a field that is there twice the last counts, as everywhere in JavaScript.
-        let fields: BTreeMap<String, &RawValue> =
+        let fields: BTreeMap<Name, &RawValue> =
             serde_json::from_str(json).map_err(|_| BadReport::NotAnObject)?;
         let game_id = fields
-            .get("game_id")
+            .get(&b"game_id"[..])
             .map(|json| game_id(json))
             .transpose()?
             .flatten();
-        let state = fields.get("state").ok_or(BadReport::NoState)?;
+        let state = fields
+            .get(&b"state"[..])
+            .filter(|json| json.get() != "null")
+            .ok_or(BadReport::NoState)?;
         let state: String =
             serde_json::from_str(state.get()).map_err(|_| BadReport::UnknownState)?;
         match &*state {
@@ -70,6 +74,34 @@ impl Report {
             "OFFLINE" => Ok(Self::Withdrawn),
             _ => Err(BadReport::UnknownState),
         }
+    }
+}
+
+/// The name of a field: bytes, because JSON allows names that are no Unicode, and they are none of ours.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Name(Vec<u8>);
+
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a field")
+            }
+
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
+                Ok(Name(name.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 

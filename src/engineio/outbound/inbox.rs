@@ -61,7 +61,7 @@ impl Inbox {
             if state.closed {
                 return;
             }
-            state.bytes += ORDER_BYTES + order.bytes();
+            state.bytes += order.cost();
             if matches!(order, Order::Close(_)) {
                 state.closed = true;
             }
@@ -91,7 +91,7 @@ impl Inbox {
     pub(super) fn pop(&self) -> Option<Order> {
         let mut state = self.lock();
         let (_, order) = state.orders.pop_front()?;
-        state.bytes = state.bytes.saturating_sub(ORDER_BYTES + order.bytes());
+        state.bytes = state.bytes.saturating_sub(order.cost());
         if state.orders.is_empty() {
             // Give the memory back: most sessions have nothing waiting most of the time.
             state.orders = VecDeque::new();
@@ -137,10 +137,12 @@ impl Inbox {
 }
 
 impl Order {
-    fn bytes(&self) -> usize {
+    /// What it counts against the capacity. There is always room for the order to close.
+    fn cost(&self) -> usize {
         match self {
-            Order::Send(frame) => frame.bytes().len(),
-            Order::Follow(_) | Order::Unfollow | Order::Close(_) => 0,
+            Order::Send(frame) => ORDER_BYTES + frame.bytes().len(),
+            Order::Follow(_) | Order::Unfollow => ORDER_BYTES,
+            Order::Close(_) => 0,
         }
     }
 }

@@ -1,0 +1,65 @@
+// The official client as a player: it sets activities and keeps what it is told until the test asks for it.
+
+import { io } from "socket.io-client";
+import { DEADLINE_MS, Inbox } from "./wait.mjs";
+
+export class Player {
+  #inbox = new Inbox();
+
+  constructor(server, name, options = {}) {
+    this.socket = io(server.url, {
+      transports: ["websocket"],
+      extraHeaders: { "X-Api-Key": server.key(name) },
+      forceNew: true,
+      reconnectionDelay: 20,
+      reconnectionDelayMax: 50,
+      ...options,
+    });
+    server.adopt(() => this.socket.disconnect());
+    this.socket.onAny((event, ...args) => this.#inbox.put({ event, args }));
+    for (const event of ["connect", "disconnect", "connect_error"]) {
+      this.socket.on(event, (...args) => this.#inbox.put({ event, args }));
+    }
+  }
+
+  /** Connects and takes the snapshot that comes first. */
+  static async join(server, name, options) {
+    const player = new Player(server, name, options);
+    player.snapshot = await player.joined();
+    return player;
+  }
+
+  async joined() {
+    await this.next("connect");
+    return this.next("activities");
+  }
+
+  get sid() {
+    return this.socket.id;
+  }
+
+  /** The first argument of the oldest event of that name that was not taken yet. */
+  async next(event, milliseconds = DEADLINE_MS) {
+    const item = await this.#inbox.take(event, (candidate) => candidate.event === event, milliseconds);
+    return item.args[0];
+  }
+
+  /** The first arguments of all events of that name that were not taken yet. */
+  all(event) {
+    return this.#inbox.takeAll((candidate) => candidate.event === event).map((item) => item.args[0]);
+  }
+
+  emit(...args) {
+    this.socket.emit(...args);
+  }
+
+  ask(...args) {
+    return this.socket.timeout(DEADLINE_MS).emitWithAck(...args);
+  }
+
+  /** Takes leave and waits until the connection is gone. */
+  async leave() {
+    this.socket.disconnect();
+    await this.next("disconnect");
+  }
+}
