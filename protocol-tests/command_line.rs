@@ -1,5 +1,14 @@
 //! The command line and the configuration, through the real program where there is one to run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    missing_docs
+)]
+
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::ffi::{OsStr, OsString};

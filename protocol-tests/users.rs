@@ -1,5 +1,14 @@
 //! The user directory: what a user file may say, how it is replaced, and how a running server follows it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    missing_docs
+)]
+
 use std::error::Error;
 use std::fs;
 use std::io::Write;

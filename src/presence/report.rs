@@ -21,7 +21,7 @@ pub enum BadReport {
     Missing,
     /// It is not an object.
     NotAnObject,
-    /// It is nested deeper than [`MAX_NESTING`].
+    /// It is nested deeper than `MAX_NESTING`.
     TooDeep,
     /// There is no `state`.
     NoState,

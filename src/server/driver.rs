@@ -30,6 +30,8 @@ use tokio::{
 /// One session with all that belongs to it.
 pub(super) struct Driver<H, I> {
     pub(super) link: Link,
+    /// A message that has to wait until the client takes what it was sent.
+    pub(super) put_aside: Option<Received>,
     pub(super) session: Session,
     pub(super) handler: H,
     pub(super) outbound: Outbound,
@@ -143,15 +145,31 @@ impl<H: SessionHandler, I> Driver<H, I> {
         if blocked && let Poll::Ready(reason) = self.outbound.poll_close(context) {
             return Poll::Ready(Wake::Close(reason));
         }
-        // A client that does not take its answers may ask for no more, but its pongs still count.
-        if !(blocked && self.outbound.has_private())
-            && let Poll::Ready(received) = self.link.poll_receive(context)
-        {
+        if let Poll::Ready(received) = self.poll_receive(blocked, context) {
             return Poll::Ready(Wake::Received(received));
         }
         clock
             .poll_deadline(self.deadline(clock), context)
             .map(|()| Wake::Timeout)
+    }
+
+    /// What the client says. One that does not take its answers may ask for no more: its next message is
+    /// put aside until it does. Its pongs count all the same.
+    fn poll_receive(&mut self, blocked: bool, context: &mut Context<'_>) -> Poll<Received> {
+        let may_ask = !(blocked && self.outbound.is_half_full());
+        if self.put_aside.is_some() {
+            return match self.put_aside.take_if(|_| may_ask) {
+                Some(message) => Poll::Ready(message),
+                None => Poll::Pending,
+            };
+        }
+        match self.link.poll_receive(context) {
+            Poll::Ready(received) if !may_ask && received.is_message() => {
+                self.put_aside = Some(received);
+                Poll::Pending
+            }
+            polled => polled,
+        }
     }
 
     /// When the first of all those who wait has waited long enough.

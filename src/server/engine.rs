@@ -188,6 +188,7 @@ where
         }
         let driver = Driver {
             link,
+            put_aside: None,
             session: Session::open(now, self.timing.clone()),
             handler: self.application.open(now, identity, Arc::clone(&inbox)),
             outbound: Outbound::new(inbox),

@@ -1,7 +1,7 @@
 //! The link: the WebSocket of one session.
 
 use super::{Limits, wire::Wire};
-use crate::engineio::Frame;
+use crate::engineio::{Frame, MESSAGE};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use std::{
@@ -65,6 +65,17 @@ pub(super) enum End {
     Failed(CloseCode),
     /// Nothing can be sent any more.
     Broken,
+}
+
+impl Received {
+    /// Whether it is for the application: an Engine.IO message.
+    pub(super) fn is_message(&self) -> bool {
+        match self {
+            Self::Text(text) => text.starts_with(MESSAGE),
+            Self::Binary(_) => true,
+            Self::End(_) => false,
+        }
+    }
 }
 
 impl Link {

@@ -122,6 +122,11 @@ impl Inbox {
         }
     }
 
+    /// Whether more than half of what may wait does.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.lock().bytes > self.capacity / 2
+    }
+
     /// Takes no order from now on, and forgets those that wait.
     pub(super) fn close(&self) {
         let mut state = self.lock();

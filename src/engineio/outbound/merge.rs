@@ -72,9 +72,9 @@ impl Outbound {
         self.inbox.poll_close(context)
     }
 
-    /// Whether something private waits: a client that takes nothing makes no more of it.
-    pub fn has_private(&self) -> bool {
-        self.inbox.front().is_some()
+    /// Whether so much waits for this client alone that it should not be allowed to ask for more.
+    pub fn is_half_full(&self) -> bool {
+        self.inbox.is_half_full()
     }
 
     fn follow(&mut self, subscription: Subscription) {
