@@ -5,7 +5,7 @@
 
 use super::{
     Limits,
-    link::{End, Link, Received},
+    link::{End, Link, PutAside, Received},
     sessions::Registration,
 };
 use crate::engineio::{
@@ -19,7 +19,7 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 use tokio::{
@@ -30,8 +30,8 @@ use tokio::{
 /// One session with all that belongs to it.
 pub(super) struct Driver<H, I> {
     pub(super) link: Link,
-    /// A message that has to wait until the client takes what it was sent.
-    pub(super) put_aside: Option<Received>,
+    /// Messages that have to wait until the client takes what it was sent.
+    pub(super) put_aside: PutAside,
     pub(super) session: Session,
     pub(super) handler: H,
     pub(super) outbound: Outbound,
@@ -153,23 +153,20 @@ impl<H: SessionHandler, I> Driver<H, I> {
             .map(|()| Wake::Timeout)
     }
 
-    /// What the client says. One that does not take its answers may ask for no more: its next message is
-    /// put aside until it does. Its pongs count all the same.
+    /// What the client says. One that does not take its answers may ask for no more: its messages are put
+    /// aside until it does, and then it is read no further. Its pongs count all the same.
     fn poll_receive(&mut self, blocked: bool, context: &mut Context<'_>) -> Poll<Received> {
         let may_ask = !(blocked && self.outbound.is_half_full());
-        if self.put_aside.is_some() {
-            return match self.put_aside.take_if(|_| may_ask) {
-                Some(message) => Poll::Ready(message),
-                None => Poll::Pending,
-            };
+        if may_ask && let Some(message) = self.put_aside.pop() {
+            return Poll::Ready(message);
         }
-        match self.link.poll_receive(context) {
-            Poll::Ready(received) if !may_ask && received.is_message() => {
-                self.put_aside = Some(received);
-                Poll::Pending
+        while may_ask || self.put_aside.bytes() < self.limits.max_put_aside_bytes {
+            match ready!(self.link.poll_receive(context)) {
+                received if may_ask || !received.is_message() => return Poll::Ready(received),
+                message => self.put_aside.push(message),
             }
-            polled => polled,
         }
+        Poll::Pending
     }
 
     /// When the first of all those who wait has waited long enough.

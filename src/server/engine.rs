@@ -3,7 +3,7 @@
 use super::{
     Admission, Answer, Denied, Limits, Sessions, answer,
     driver::{Driver, SessionName},
-    link::{End, Link},
+    link::{End, Link, PutAside},
     websocket::{self, HandshakeError},
 };
 use crate::engineio::{
@@ -188,7 +188,7 @@ where
         }
         let driver = Driver {
             link,
-            put_aside: None,
+            put_aside: PutAside::default(),
             session: Session::open(now, self.timing.clone()),
             handler: self.application.open(now, identity, Arc::clone(&inbox)),
             outbound: Outbound::new(inbox),

@@ -11,6 +11,9 @@ pub struct Limits {
     /// What may wait for one client beside the topics that it follows, in bytes; beyond, it is closed.
     /// Room for a few snapshots of a large community.
     pub max_waiting_bytes: usize,
+    /// What a client that does not take its answers may go on to say before it is read no further, in bytes;
+    /// one message may go beyond.
+    pub max_put_aside_bytes: usize,
     /// How much is handed to the kernel in one go for one client, in bytes: what is not taken then stays
     /// where it is shared.
     pub write_batch_bytes: usize,
@@ -33,6 +36,7 @@ impl Default for Limits {
         Self {
             max_payload_bytes: 1_000_000,
             max_waiting_bytes: 4 << 20,
+            max_put_aside_bytes: 64 << 10,
             write_batch_bytes: 64 << 10,
             write_timeout: Duration::from_secs(20),
             max_head_bytes: 16 << 10,

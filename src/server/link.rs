@@ -5,8 +5,9 @@ use crate::engineio::{Frame, MESSAGE};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use std::{
+    collections::VecDeque,
     future::poll_fn,
-    io,
+    io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -68,6 +69,16 @@ pub(super) enum End {
 }
 
 impl Received {
+    /// What it takes to keep it, in bytes.
+    fn bytes(&self) -> usize {
+        mem::size_of::<Self>()
+            + match self {
+                Self::Text(text) => text.len(),
+                Self::Binary(bytes) => bytes.len(),
+                Self::End(_) => 0,
+            }
+    }
+
     /// Whether it is for the application: an Engine.IO message.
     pub(super) fn is_message(&self) -> bool {
         match self {
@@ -75,6 +86,34 @@ impl Received {
             Self::Binary(_) => true,
             Self::End(_) => false,
         }
+    }
+}
+
+/// Messages that were read before their time. No heap while there are none.
+#[derive(Default)]
+pub(super) struct PutAside {
+    messages: VecDeque<Received>,
+    bytes: usize,
+}
+
+impl PutAside {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn push(&mut self, message: Received) {
+        self.bytes += message.bytes();
+        self.messages.push_back(message);
+    }
+
+    /// The oldest.
+    pub(super) fn pop(&mut self) -> Option<Received> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= message.bytes();
+        if self.messages.is_empty() {
+            self.messages = VecDeque::new();
+        }
+        Some(message)
     }
 }
 

@@ -9,10 +9,7 @@ use base64::{display::Base64Display, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, Serializer};
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The public id of a socket: random, new with every CONNECT, and no secret.
@@ -63,7 +60,7 @@ impl<I> Socket<I> {
     pub(super) fn new(id: SocketId, identity: Arc<I>, inbox: Arc<Inbox>) -> Self {
         let membership = Arc::new(Membership {
             inbox,
-            is_over: AtomicBool::new(false),
+            is_over: Mutex::new(false),
         });
         Self {
             id,
@@ -117,8 +114,9 @@ impl<I> Socket<I> {
 
     /// The client has left: this socket, its clones and its acks say nothing from now on.
     pub(super) fn end(&self) {
-        self.membership.push(Order::Unfollow);
-        self.membership.is_over.store(true, Ordering::Release);
+        let mut is_over = self.membership.lock();
+        self.membership.inbox.push(Order::Unfollow);
+        *is_over = true;
     }
 }
 
@@ -155,14 +153,20 @@ impl Ack {
 /// what was meant for the socket that it was before.
 struct Membership {
     inbox: Arc<Inbox>,
-    /// Set once, by [`Socket::end`].
-    is_over: AtomicBool,
+    /// Set once, by [`Socket::end`]. Held while an order is given, so that none slips in behind the end.
+    is_over: Mutex<bool>,
 }
 
 impl Membership {
     fn push(&self, order: Order) {
-        if !self.is_over.load(Ordering::Acquire) {
+        let is_over = self.lock();
+        if !*is_over {
             self.inbox.push(order);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        // Nothing panics while the lock is held, and a flag is never half set.
+        self.is_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
