@@ -111,7 +111,7 @@ export class Server {
       once(lines, "line"),
       this.#closed.then(([code]) => [`(it ended with ${code})`]),
     ])).catch((error) => [error.message]);
-    const match = /^Rollcall listening on http:\/\/127\.0\.0\.1:(\d+)$/.exec(line);
+    const match = /^Rollcall listening on http:\/\/(?:127\.0\.0\.1|\[::\]):(\d+)$/.exec(line);
     if (!match) {
       child.kill("SIGKILL");
       await this.#closed;
@@ -145,11 +145,18 @@ export class Server {
     await this.start();
   }
 
-  /** `rollcall ARGS…` beside the running server, on the same users. */
-  async command(...args) {
-    const child = spawn(binary(), args, { cwd: this.folder, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
+  /** `rollcall ARGS…` beside the running server, on the same users; the caller speaks to it. */
+  spawn(args) {
+    const child = spawn(binary(), args, { cwd: this.folder, env: this.#env, stdio: ["pipe", "pipe", "pipe"] });
     running.add(child);
     child.once("close", () => running.delete(child));
+    return child;
+  }
+
+  /** `rollcall ARGS…`, which must end well; what it said. */
+  async command(...args) {
+    const child = this.spawn(args);
+    child.stdin.end();
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
     const [code] = await within(10_000, `rollcall ${args.join(" ")}`, once(child, "close")).finally(() => child.kill("SIGKILL"));
