@@ -118,6 +118,8 @@ fn the_defaults() {
         ping_timeout: Duration::from_millis(20_000),
         max_payload_bytes: 1_000_000,
         connect_timeout: Duration::from_millis(45_000),
+        upgrade_timeout: Duration::from_millis(10_000),
+        poll_timeout: Duration::from_millis(20_000),
     };
     assert_eq!(config(&[]), Ok(expected.clone()));
     let empty: Vec<(&str, &str)> = SETTINGS.iter().map(|setting| (setting.name, " ")).collect();
@@ -621,6 +623,8 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "ENGINE_PING_TIMEOUT_MS=20000",
             "ENGINE_MAX_PAYLOAD_BYTES=1000000",
             "ENGINE_CONNECT_TIMEOUT_MS=45000",
+            "ENGINE_UPGRADE_TIMEOUT_MS=10000",
+            "ENGINE_POLL_TIMEOUT_MS=20000",
             "# There is no user file yet: the first start makes it, with an admin, and prints the key.",
         ]
     );

@@ -1,5 +1,5 @@
-//! Engine.IO without sockets: the heartbeat in virtual time, the verdict on a handshake, the session's id, and
-//! the open packet.
+//! Engine.IO without sockets: the heartbeat in virtual time, sessions on long-polling and their move to a
+//! WebSocket, the verdict on a handshake, the session's id, and the open packet.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,11 +13,18 @@
 mod support;
 
 use rollcall::engineio::{
-    Due, Frame, Input, Message, Opening, Packet, PacketError, Session, Sid, Timing, Violation,
-    handshake::{Asked, Query, Refusal, Request},
+    CloseReason, Due, Frame, Input, Message, Packet, PacketError, Phase, Probed, Revision, Session,
+    Sid, Timing, Trigger, Violation,
+    handshake::{Asked, Method, Query, Refusal, Request},
+    open_packet,
+    state::TRANSITIONS,
 };
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
+    fmt::Write as _,
+    fs,
+    path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use support::Random;
@@ -29,6 +36,7 @@ fn timing() -> Timing {
     Timing {
         ping_interval: Duration::from_millis(INTERVAL),
         ping_timeout: Duration::from_millis(TIMEOUT),
+        ..Timing::default()
     }
 }
 
@@ -41,10 +49,24 @@ struct Timed {
     session: Session,
 }
 
+/// How a packet can be refused.
+#[derive(Debug, PartialEq, Eq)]
+enum Refused {
+    /// It is none.
+    Packet(PacketError),
+    /// It is not the client's to send.
+    Rule(Violation),
+}
+
 impl Timed {
+    /// A session on a WebSocket, where only the heartbeat counts.
     fn open() -> Self {
+        Self::open_as(Revision::V4)
+    }
+
+    fn open_as(revision: Revision) -> Self {
         let opened = Instant::now();
-        let session = Session::open(opened, timing());
+        let session = Session::open(opened, revision, Arc::new(timing()), true);
         Self { opened, session }
     }
 
@@ -60,9 +82,26 @@ impl Timed {
         self.session.handle_timeout(self.at(milliseconds))
     }
 
-    fn takes<'a>(&mut self, milliseconds: u64, wire: &'a str) -> Result<Input<'a>, Violation> {
-        let packet = Packet::decode(wire)?;
-        self.session.handle_packet(self.at(milliseconds), packet)
+    fn takes<'a>(&mut self, milliseconds: u64, wire: &'a str) -> Result<Input<'a>, Refused> {
+        let packet = Packet::decode(wire).map_err(Refused::Packet)?;
+        let now = self.at(milliseconds);
+        self.session
+            .handle_packet(now, packet)
+            .map_err(Refused::Rule)
+    }
+
+    /// What the session itself has to say.
+    fn says(&mut self) -> Option<Frame> {
+        self.session.take_own()
+    }
+
+    /// Asserts that a ping is due at `milliseconds`, and one only.
+    #[track_caller]
+    fn pings(&mut self, milliseconds: u64) {
+        assert_eq!(self.due(milliseconds), Due::Nothing);
+        assert_eq!(self.says(), Some(Frame::text("2".to_owned())));
+        assert_eq!(self.due(milliseconds), Due::Nothing);
+        assert_eq!(self.says(), None, "one ping at a time");
     }
 
     /// Asserts that the session waits for `milliseconds`, and does nothing before.
@@ -71,6 +110,7 @@ impl Timed {
         assert_eq!(self.deadline(), milliseconds);
         for early in [0, milliseconds / 2, milliseconds - 1] {
             assert_eq!(self.due(early), Due::Nothing, "at {early}");
+            assert_eq!(self.says(), None, "at {early}");
         }
         assert_eq!(
             self.deadline(),
@@ -192,12 +232,11 @@ fn heartbeat_stories() {
                 Client(at, wire) => assert_eq!(timed.takes(at, wire), Ok(Input::Nothing)),
                 Ping(at) => {
                     timed.waits_until(at);
-                    assert_eq!(timed.due(at), Due::Ping);
-                    assert_eq!(timed.due(at), Due::Nothing, "one ping at a time");
+                    timed.pings(at);
                 }
                 Over(at) => {
                     timed.waits_until(at);
-                    assert_eq!(timed.due(at), Due::PingTimeout);
+                    assert_eq!(timed.due(at), Due::Close(CloseReason::PingTimeout));
                 }
             }
         }
@@ -206,20 +245,21 @@ fn heartbeat_stories() {
 
 #[test]
 fn what_a_client_may_send() {
-    type Meaning = Result<Input<'static>, Violation>;
+    type Meaning = Result<Input<'static>, Refused>;
     let message = |text| Ok(Input::Message(Message::Text(text)));
     let bytes = |bytes: &'static [u8]| {
         let bytes = bytes::Bytes::from_static(bytes);
         Ok(Input::Message(Message::Binary(bytes)))
     };
-    let packet = |error| Err(Violation::Packet(error));
+    let packet = |error| Err(Refused::Packet(error));
+    let direction = || Err(Refused::Rule(Violation::HeartbeatDirection));
     let table: Vec<(&str, Meaning)> = vec![
         ("0", Ok(Input::Nothing)),
         ("0{\"sid\":\"x\"}", Ok(Input::Nothing)),
         ("1", Ok(Input::Close)),
-        ("2", Err(Violation::HeartbeatDirection)),
-        ("2probe", Err(Violation::HeartbeatDirection)),
-        ("2hello", Err(Violation::HeartbeatDirection)),
+        ("2", direction()),
+        ("2probe", direction()),
+        ("2hello", direction()),
         ("3", Ok(Input::Nothing)),
         ("4", message("")),
         ("40", message("0")),
@@ -236,7 +276,7 @@ fn what_a_client_may_send() {
         let mut quiet = Timed::open();
         assert_eq!(quiet.takes(1, wire), meaning, "{wire:?}");
         let mut pinged = Timed::open();
-        assert_eq!(pinged.due(INTERVAL), Due::Ping);
+        pinged.pings(INTERVAL);
         assert_eq!(
             pinged.takes(INTERVAL + 1, wire),
             meaning,
@@ -249,11 +289,14 @@ fn what_a_client_may_send() {
 fn a_message_extends_the_pong_deadline_once_text_and_binary_alike() {
     for wire in ["40", "bAQID"] {
         let mut timed = Timed::open();
-        assert_eq!(timed.due(INTERVAL), Due::Ping);
+        timed.pings(INTERVAL);
         timed.takes(INTERVAL + 5_000, wire).expect("a message");
         timed.takes(INTERVAL + 6_000, wire).expect("a message");
         timed.waits_until(INTERVAL + 5_000 + TIMEOUT);
-        assert_eq!(timed.due(INTERVAL + 5_000 + TIMEOUT), Due::PingTimeout);
+        assert_eq!(
+            timed.due(INTERVAL + 5_000 + TIMEOUT),
+            Due::Close(CloseReason::PingTimeout)
+        );
     }
 }
 
@@ -261,9 +304,12 @@ fn a_message_extends_the_pong_deadline_once_text_and_binary_alike() {
 fn a_driver_that_wakes_late_does_not_shorten_what_the_client_has() {
     let mut timed = Timed::open();
     let late = INTERVAL + 3_000;
-    assert_eq!(timed.due(late), Due::Ping);
+    timed.pings(late);
     timed.waits_until(late + TIMEOUT);
-    assert_eq!(timed.due(late + TIMEOUT + 60_000), Due::PingTimeout);
+    assert_eq!(
+        timed.due(late + TIMEOUT + 60_000),
+        Due::Close(CloseReason::PingTimeout)
+    );
 }
 
 /// Whatever a client sends and whenever: pings are an interval or more apart, and a session ends between one
@@ -280,11 +326,12 @@ fn heartbeat_holds_whatever_the_client_does() {
             while timed.deadline() <= next {
                 now = timed.deadline();
                 match (timed.due(now), pinged) {
-                    (Due::Ping, None) => {
+                    (Due::Nothing, None) => {
+                        assert!(timed.says().is_some(), "seed {seed}");
                         assert_eq!(now, last_pong + INTERVAL, "seed {seed}");
                         pinged = Some(now);
                     }
-                    (Due::PingTimeout, Some(pinged)) => {
+                    (Due::Close(CloseReason::PingTimeout), Some(pinged)) => {
                         let waited = now - pinged;
                         assert!((TIMEOUT..2 * TIMEOUT).contains(&waited), "seed {seed}");
                         break;
@@ -303,6 +350,649 @@ fn heartbeat_holds_whatever_the_client_does() {
             }
         }
     }
+}
+
+/// Version 3: the client pings, and nothing else counts.
+#[test]
+fn heartbeat_of_version_3() {
+    let pong = Some(Frame::text("3".to_owned()));
+    let mut timed = Timed::open_as(Revision::V3);
+    timed.waits_until(INTERVAL + TIMEOUT);
+    assert_eq!(timed.takes(10_000, "2abc"), Ok(Input::Nothing));
+    assert_eq!(timed.says(), pong, "without what the ping carried");
+    assert_eq!(timed.says(), None);
+    timed.waits_until(10_000 + INTERVAL + TIMEOUT);
+    timed.takes(20_000, "40").expect("a message");
+    timed.waits_until(10_000 + INTERVAL + TIMEOUT);
+    let over = Due::Close(CloseReason::PingTimeout);
+    assert_eq!(timed.due(10_000 + INTERVAL + TIMEOUT), over);
+    let direction = Err(Refused::Rule(Violation::HeartbeatDirection));
+    assert_eq!(timed.takes(1, "3"), direction);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Long-polling, and the move to a WebSocket.
+
+type Row = (Phase, Trigger, Phase);
+
+/// A session, a driver that does with it what the server's does, and a client that is polite most of the time.
+/// Frames and messages are numbered, and time is milliseconds since the opening.
+struct Story<'a> {
+    random: Random,
+    revision: Revision,
+    timing: Timing,
+    opened: Instant,
+    now: u64,
+    session: Session,
+    closed: Option<CloseReason>,
+    /// The rows of the table that were taken, by all stories.
+    taken: &'a mut HashSet<Row>,
+
+    /// Waits for a transport that takes it, how much there has been, and how much the client has read.
+    waiting: VecDeque<Frame>,
+    sent: u32,
+    read: u32,
+    /// The client wants to say this, how much there has been, and how much the server has heard.
+    outgoing: VecDeque<String>,
+    said: u32,
+    heard: u32,
+
+    /// Whether a GET waits, and since when none does.
+    held: bool,
+    absent_since: u64,
+    /// What GETs were answered with and the client has not read.
+    answers: VecDeque<Frame>,
+    /// The POST whose body is under way.
+    post: Option<(u64, Vec<String>)>,
+    /// When the WebSocket came that is to take over.
+    candidate: Option<u64>,
+    /// What is under way on the WebSocket, be it a candidate or not.
+    up: VecDeque<String>,
+    down: VecDeque<Frame>,
+    /// The client has sent `5`, and uses its WebSocket only.
+    moved: bool,
+    /// The client lost the WebSocket that it had moved to.
+    gone: bool,
+    /// When the client last showed by a pong, or a ping in version 3, that it is there.
+    alive: u64,
+}
+
+impl<'a> Story<'a> {
+    fn open(seed: u64, taken: &'a mut HashSet<Row>) -> Self {
+        let mut random = Random::new(seed);
+        let revision = if random.chance(75) {
+            Revision::V4
+        } else {
+            Revision::V3
+        };
+        let opened = Instant::now();
+        let timing = timing();
+        let session = Session::open(opened, revision, Arc::new(timing.clone()), false);
+        Self {
+            random,
+            revision,
+            timing,
+            opened,
+            now: 0,
+            session,
+            closed: None,
+            taken,
+            waiting: VecDeque::new(),
+            sent: 0,
+            read: 0,
+            outgoing: VecDeque::new(),
+            said: 0,
+            heard: 0,
+            held: false,
+            absent_since: 0,
+            answers: VecDeque::new(),
+            post: None,
+            candidate: None,
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+            moved: false,
+            gone: false,
+            alive: 0,
+        }
+    }
+
+    fn at(&self) -> Instant {
+        self.opened + Duration::from_millis(self.now)
+    }
+
+    fn phase(&self) -> Phase {
+        self.session.phase()
+    }
+
+    fn is_over(&self, since: u64, limit: Duration) -> bool {
+        u128::from(self.now - since) >= limit.as_millis()
+    }
+
+    /// Asserts that `trigger` has done to the phase what the table says.
+    fn moves(&mut self, from: Phase, trigger: Trigger) {
+        let row = TRANSITIONS
+            .iter()
+            .find(|row| (row.0, row.1) == (from, trigger));
+        let to = row.map_or(from, |row| row.2);
+        assert_eq!(self.phase(), to, "{from:?} by {trigger:?}");
+        self.taken.extend(row);
+    }
+
+    // What the driver does.
+
+    /// One turn: a request sees what is overdue, whatever else comes counts before it.
+    fn turn(&mut self, is_request: bool, event: impl FnOnce(&mut Self)) {
+        if is_request {
+            self.time_out();
+        }
+        let before = self.phase();
+        if self.closed.is_none() {
+            event(self);
+        }
+        if self.closed.is_none() && !is_request {
+            self.time_out();
+        }
+        if self.closed.is_none() {
+            self.send();
+        }
+        assert!(before != Phase::Closed || self.phase() == Phase::Closed);
+        let is_trying = matches!(self.phase(), Phase::Probing | Phase::Upgrading);
+        assert_eq!(self.candidate.is_some(), is_trying);
+    }
+
+    fn time_out(&mut self) {
+        while self.closed.is_none() {
+            let (now, from) = (self.at(), self.phase());
+            match self.session.handle_timeout(now) {
+                Due::Nothing => {
+                    assert_eq!(self.phase(), from);
+                    assert!(self.session.deadline() > now, "a deadline in the past");
+                    let limits = &self.timing;
+                    let since = self.post.as_ref().map(|post| post.0);
+                    assert!(!since.is_some_and(|at| self.is_over(at, limits.post_timeout)));
+                    let since = self.candidate;
+                    assert!(!since.is_some_and(|at| self.is_over(at, limits.upgrade_timeout)));
+                    let is_absent = from == Phase::Polling && !self.held;
+                    assert!(!is_absent || !self.is_over(self.absent_since, limits.poll_timeout));
+                    // In version 4 a driver that wakes late pings late.
+                    let limit = limits.ping_interval + limits.ping_timeout;
+                    assert!(self.revision == Revision::V4 || !self.is_over(self.alive, limit));
+                    return;
+                }
+                Due::Reject => {
+                    let since = self.candidate.expect("there is one");
+                    assert!(self.is_over(since, self.timing.upgrade_timeout));
+                    self.moves(from, Trigger::WebSocketLost);
+                    self.lose_candidate();
+                }
+                Due::Close(reason) => {
+                    let (since, limit) = match reason {
+                        CloseReason::PostTimeout => {
+                            let post = self.post.as_ref().expect("a POST is under way");
+                            (post.0, self.timing.post_timeout)
+                        }
+                        CloseReason::PollTimeout => {
+                            assert!(!self.held && from == Phase::Polling);
+                            (self.absent_since, self.timing.poll_timeout)
+                        }
+                        CloseReason::PingTimeout => {
+                            let limits = &self.timing;
+                            (self.alive, limits.ping_interval + limits.ping_timeout)
+                        }
+                        other => panic!("{other} is no timeout"),
+                    };
+                    assert!(self.is_over(since, limit), "{reason} too early");
+                    assert_eq!(self.phase(), from);
+                    self.close(reason);
+                }
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        if self.phase() == Phase::WebSocket {
+            while let Some(frame) = self.session.take_own() {
+                self.down.push_back(frame);
+            }
+            self.down.extend(self.waiting.drain(..));
+            assert!(self.session.is_writable());
+            return;
+        }
+        let (now, phase) = (self.at(), self.phase());
+        let waiting = &mut self.waiting;
+        let answer = self.session.answer_poll(now, || waiting.pop_front());
+        if let Some(frames) = answer {
+            assert!(self.held, "nobody asked");
+            assert!(!frames.is_empty());
+            let noop = Packet::Noop.encode();
+            if frames.contains(&noop) {
+                assert_eq!((phase, frames.as_slice()), (Phase::Upgrading, &[noop][..]));
+            }
+            self.held = false;
+            self.absent_since = self.now;
+            self.answers.extend(frames);
+        }
+        if self.held {
+            assert_ne!(phase, Phase::Upgrading, "it answers at once");
+            assert!(self.waiting.is_empty());
+        }
+        assert_eq!(self.session.is_writable(), self.held);
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        let from = self.phase();
+        let goodbye = self.session.handle_close(reason);
+        self.moves(from, Trigger::Close);
+        let expected = match reason {
+            CloseReason::ClientClosed => Packet::Noop,
+            _ => Packet::Close,
+        };
+        assert_eq!(goodbye, expected.encode());
+        self.closed = Some(reason);
+        self.candidate = None;
+        // For good.
+        let now = self.at();
+        assert!(!self.session.is_writable());
+        assert!(!self.session.handle_websocket(now));
+        let upgrade = self.session.handle_probe(now, &Packet::Upgrade);
+        assert_eq!((upgrade, self.phase()), (Probed::Reject, Phase::Closed));
+    }
+
+    fn lose_candidate(&mut self) {
+        self.candidate = None;
+        self.up.clear();
+        self.down.clear();
+        self.gone |= self.moved;
+        // The client that had the time to poll has polled.
+        if !self.held {
+            self.absent_since = self.now;
+        }
+    }
+
+    fn hear(&mut self, wire: &str) {
+        let now = self.at();
+        let packet = Packet::decode(wire).expect("a packet");
+        let from = self.phase();
+        match self.session.handle_packet(now, packet) {
+            Ok(Input::Message(Message::Text(number))) => {
+                assert_eq!(number, self.heard.to_string(), "from the client");
+                self.heard += 1;
+            }
+            Ok(Input::Message(Message::Binary(_))) => panic!("nobody sent that"),
+            Ok(Input::Nothing) => {
+                if matches!(wire, "2" | "3") {
+                    self.alive = self.now;
+                }
+            }
+            Ok(Input::Close) => self.close(CloseReason::ClientClosed),
+            Err(violation) => {
+                assert_eq!(violation, Violation::HeartbeatDirection);
+                self.close(CloseReason::ParseError);
+            }
+        }
+        assert!(self.closed.is_some() || self.phase() == from);
+    }
+
+    /// A GET arrives.
+    fn poll(&mut self) {
+        self.turn(true, |story| {
+            if story.phase() == Phase::WebSocket {
+                return;
+            }
+            let from = story.phase();
+            let outcome = story.session.handle_poll();
+            assert_eq!(story.phase(), from);
+            if story.held {
+                assert_eq!(outcome, Err(Violation::PollOverlap));
+                story.close(CloseReason::TransportError);
+            } else {
+                assert_eq!(outcome, Ok(()));
+                story.held = true;
+            }
+        });
+    }
+
+    /// A POST arrives; its body comes later.
+    fn post(&mut self) {
+        self.turn(true, |story| {
+            if story.phase() == Phase::WebSocket {
+                return;
+            }
+            let outcome = story.session.handle_post(story.at());
+            if story.post.is_some() {
+                assert_eq!(outcome, Err(Violation::PostOverlap));
+                story.close(CloseReason::TransportError);
+            } else {
+                assert_eq!(outcome, Ok(()));
+                story.post = Some((story.now, story.outgoing.drain(..).collect()));
+            }
+        });
+    }
+
+    fn finish_post(&mut self) {
+        self.turn(false, |story| {
+            let Some((_, packets)) = story.post.take() else {
+                return;
+            };
+            story.session.handle_post_end();
+            for wire in packets {
+                if story.closed.is_none() {
+                    story.hear(&wire);
+                }
+            }
+        });
+    }
+
+    /// A WebSocket arrives that names the session.
+    fn open_websocket(&mut self) {
+        self.turn(true, |story| {
+            let from = story.phase();
+            let may_try = story.session.handle_websocket(story.at());
+            assert_eq!(may_try, from == Phase::Polling);
+            story.moves(from, Trigger::WebSocketOpened);
+            if may_try {
+                story.candidate = Some(story.now);
+            }
+        });
+    }
+
+    /// What comes next on the WebSocket.
+    fn receive(&mut self) {
+        self.turn(false, |story| {
+            let from = story.phase();
+            // First what was sent first.
+            if from == Phase::WebSocket && story.post.is_some() {
+                return;
+            }
+            let Some(wire) = story.up.pop_front() else {
+                return;
+            };
+            if from == Phase::WebSocket {
+                return story.hear(&wire);
+            }
+            let now = story.at();
+            let packet = Packet::decode(&wire).expect("a packet");
+            let probed = story.session.handle_probe(now, &packet);
+            match wire.as_str() {
+                "2probe" => {
+                    assert_eq!(probed, Probed::Answer(Frame::text("3probe".to_owned())));
+                    story.moves(from, Trigger::Probe);
+                    story.down.push_back(Frame::text("3probe".to_owned()));
+                }
+                "5" => {
+                    assert_eq!(probed, Probed::Switch);
+                    story.moves(from, Trigger::Upgrade);
+                    story.candidate = None;
+                    if story.revision == Revision::V3 {
+                        // A ping that is under way on the old transport may be late.
+                        story.alive = story.now;
+                    }
+                    // The driver's own answer to a GET that the client left behind.
+                    story.held = false;
+                }
+                _ => {
+                    assert_eq!(probed, Probed::Reject);
+                    story.moves(from, Trigger::WebSocketLost);
+                    story.lose_candidate();
+                }
+            }
+        });
+    }
+
+    /// The WebSocket breaks.
+    fn abort_websocket(&mut self) {
+        self.turn(false, |story| {
+            let from = story.phase();
+            if from == Phase::WebSocket {
+                story.close(CloseReason::TransportClosed);
+            } else if story.candidate.is_some() {
+                story.session.handle_websocket_lost(story.at());
+                story.moves(from, Trigger::WebSocketLost);
+                story.lose_candidate();
+            }
+        });
+    }
+
+    // What the client does.
+
+    /// Reads all that has come, first what was answered to its GETs.
+    fn read(&mut self) {
+        let frames: Vec<(bool, Frame)> = self
+            .answers
+            .drain(..)
+            .map(|frame| (false, frame))
+            .chain(self.down.drain(..).map(|frame| (true, frame)))
+            .collect();
+        for (on_websocket, frame) in frames {
+            let text = std::str::from_utf8(frame.bytes()).expect("UTF-8");
+            match (Packet::decode(text).expect("a packet"), self.revision) {
+                (Packet::Message(Message::Text(number)), _) => {
+                    assert_eq!(number, self.read.to_string(), "to the client");
+                    self.read += 1;
+                }
+                (Packet::Ping(""), Revision::V4) => self.outgoing.push_back("3".to_owned()),
+                (Packet::Pong(""), Revision::V3) => {}
+                (Packet::Pong("probe"), _) => assert!(on_websocket),
+                (Packet::Noop, _) => assert!(!on_websocket, "a NOOP on the WebSocket"),
+                (other, _) => panic!("the client got {other:?}"),
+            }
+        }
+    }
+
+    fn say(&mut self) {
+        self.outgoing.push_back(format!("4{}", self.said));
+        self.said += 1;
+    }
+
+    fn flush(&mut self) {
+        if self.moved {
+            self.up.extend(self.outgoing.drain(..));
+        } else if self.post.is_none() && !self.outgoing.is_empty() {
+            self.post();
+        }
+    }
+
+    /// Something happens.
+    fn go_on(&mut self) {
+        match self.random.below(1_000) {
+            0..150 => {
+                self.turn(false, |story| {
+                    let frame = Frame::message(&story.sent.to_string());
+                    story.waiting.push_back(frame);
+                    story.sent += 1;
+                });
+            }
+            150..250 => self.say(),
+            250..350 => self.flush(),
+            350..450 => self.finish_post(),
+            450..550 => self.read(),
+            550..670 if !self.moved && !self.held => self.poll(),
+            670..720 if self.candidate.is_none() && !self.moved => self.open_websocket(),
+            720..780 if self.candidate.is_some() && !self.moved => {
+                self.up.push_back("2probe".to_owned());
+            }
+            780..800 if self.candidate.is_some() && !self.moved => {
+                // Mostly after what was under way, as clients do.
+                if self.random.chance(70) {
+                    self.finish_post();
+                    self.read();
+                }
+                if self.candidate.is_some() {
+                    self.up.push_back("5".to_owned());
+                    self.moved = true;
+                }
+            }
+            800..900 => self.receive(),
+            900..903 => self.abort_websocket(),
+            905..910 if self.candidate.is_some() && !self.moved => {
+                let wrong = ["40", "2", "3probe", "6", "1", "2Probe", "0{}"];
+                let wrong = wrong[self.random.below(wrong.len() as u64) as usize];
+                self.up.push_back(wrong.to_owned());
+            }
+            // One WebSocket too many.
+            910..915 => self.open_websocket(),
+            // A GET or a POST too many.
+            915..917 => self.poll(),
+            917..919 if !self.moved => self.post(),
+            // A pong, or a ping in version 3, that nobody waits for.
+            919..930 => {
+                let wire = match self.revision {
+                    Revision::V4 => "3",
+                    Revision::V3 => "2",
+                };
+                self.outgoing.push_back(wire.to_owned());
+            }
+            // The other side's to send; the end.
+            930 => {
+                let wire = match self.revision {
+                    Revision::V4 => "2",
+                    Revision::V3 => "3",
+                };
+                self.outgoing.push_back(wire.to_owned());
+            }
+            931 => self.outgoing.push_back("1".to_owned()),
+            932 => self.turn(false, |story| story.close(CloseReason::ServerDisconnected)),
+            // The client gives a GET up.
+            933 if self.held => self.turn(false, |story| story.close(CloseReason::TransportClosed)),
+            // Time passes; only then does the driver wake, or it wakes late.
+            940..985 => self.now += self.random.below(1_500),
+            985..987 => self.now += self.random.below(26_000),
+            _ => {
+                let deadline = self.session.deadline() - self.opened;
+                let near = deadline.as_millis() as u64;
+                if self.random.chance(2) {
+                    self.now = self.now.max(near - self.random.below(2).min(near));
+                }
+                self.turn(false, |_| {});
+            }
+        }
+    }
+
+    /// The client behaves, until everything is where it should be or the session is over.
+    fn settle(&mut self) {
+        if self.gone {
+            // It leaves nothing behind but a session that must notice.
+            for _ in 0..10 {
+                let deadline = self.session.deadline() - self.opened;
+                self.now = self.now.max(deadline.as_millis() as u64);
+                self.turn(false, |_| {});
+                if self.closed.is_some() {
+                    return;
+                }
+            }
+            panic!("a session without a client goes on for ever");
+        }
+        if self.candidate.is_some() && !self.moved {
+            if self.random.chance(50) {
+                self.up
+                    .extend(["2probe".to_owned(), "2probe".to_owned(), "5".to_owned()]);
+                self.moved = true;
+            } else {
+                self.abort_websocket();
+            }
+        }
+        for _ in 0..200 {
+            if self.closed.is_some() || self.gone {
+                break;
+            }
+            self.now += 1;
+            self.read();
+            self.flush();
+            if !self.moved && !self.held && self.closed.is_none() {
+                self.poll();
+            }
+            self.finish_post();
+            self.receive();
+        }
+        if self.gone && self.closed.is_none() {
+            self.settle();
+        }
+    }
+}
+
+/// Whatever happens in whatever order: everything arrives once and in order, or the session is over for a
+/// reason; and the phases change as the table says.
+#[test]
+fn sessions_keep_their_promises_in_any_order() {
+    let mut taken = HashSet::new();
+    let (mut reasons, mut complete, mut moved) = (HashSet::new(), 0, 0);
+    for seed in 1..=10_000 {
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut story = Story::open(seed, &mut taken);
+            for _ in 0..20 + story.random.below(230) {
+                story.go_on();
+                if story.closed.is_some() || story.gone {
+                    break;
+                }
+            }
+            if story.closed.is_none() {
+                story.settle();
+            }
+            if story.closed.is_none() {
+                assert_eq!(story.read, story.sent, "to the client");
+                assert_eq!(story.heard, story.said, "from the client");
+                assert!(story.waiting.is_empty() && story.outgoing.is_empty());
+                complete += 1;
+                moved += u32::from(story.phase() == Phase::WebSocket);
+            }
+            reasons.extend(story.closed);
+        }));
+        assert!(told.is_ok(), "seed {seed}");
+    }
+    let missing: Vec<&Row> = TRANSITIONS
+        .iter()
+        .filter(|row| !taken.contains(row))
+        .collect();
+    assert!(missing.is_empty(), "never taken: {missing:?}");
+    assert!(taken.iter().all(|row| TRANSITIONS.contains(row)));
+    println!("{complete} complete, {moved} of them moved; the others: {reasons:?}");
+    // The stories are worth something only when they are not all alike.
+    assert!(complete > 2_000 && moved > 500 && complete - moved > 500);
+    for reason in [
+        CloseReason::ClientClosed,
+        CloseReason::TransportClosed,
+        CloseReason::TransportError,
+        CloseReason::PingTimeout,
+        CloseReason::PollTimeout,
+        CloseReason::PostTimeout,
+        CloseReason::ParseError,
+        CloseReason::ServerDisconnected,
+    ] {
+        assert!(reasons.contains(&reason), "no session ended by {reason}");
+    }
+}
+
+/// Also when the client moves while its GET waits: what is said then is the WebSocket's.
+#[test]
+fn nothing_is_handed_to_polling_after_the_switch() {
+    let now = Instant::now();
+    let mut session = Session::open(now, Revision::V4, Arc::new(timing()), false);
+    assert_eq!(session.handle_poll(), Ok(()));
+    assert!(session.handle_websocket(now));
+    assert_eq!(session.handle_probe(now, &Packet::Upgrade), Probed::Switch);
+    let frame = Frame::message("0");
+    let mut waiting = VecDeque::from([frame.clone()]);
+    let answer = session.answer_poll(now, || waiting.pop_front());
+    assert_eq!(answer, None);
+    assert_eq!(waiting, [frame]);
+}
+
+/// The page shows the table itself.
+#[test]
+fn the_page_on_states_shows_the_table() {
+    let mut diagram =
+        "```mermaid\nstateDiagram-v2\n    [*] --> Polling\n    [*] --> WebSocket\n".to_owned();
+    for (from, trigger, to) in TRANSITIONS {
+        writeln!(diagram, "    {from:?} --> {to:?}: {trigger:?}").expect("a string takes all");
+    }
+    diagram.push_str("    Closed --> [*]\n```\n");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/session-states.md");
+    let text = fs::read_to_string(&page).expect("the page");
+    assert!(
+        text.ends_with(&diagram) && text.matches("```").count() == 2,
+        "{} has to end with this, and no other diagram:\n{diagram}",
+        page.display()
+    );
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -380,26 +1070,37 @@ fn queries() {
         );
         assert_eq!(query.sid.as_deref(), *sid, "sid in {text:?}");
     }
+    // Text only: whatever `b64` says, as long as it says something.
+    for (text, base64_only) in [
+        ("b64=1", true),
+        ("b64=0", true),
+        ("b64=", false),
+        ("b64=1&b64=", false),
+        ("B64=1", false),
+    ] {
+        assert_eq!(Query::parse(text).base64_only, base64_only, "{text:?}");
+    }
 }
 
 #[test]
 fn verdicts_come_in_the_order_of_the_reference() {
-    use Asked::{Duplicate, Open};
+    use Asked::{OpenPolling, OpenWebSocket as Open, Poll, Post, WebSocket as Duplicate};
     use Refusal::{
         BadHandshakeMethod, BadRequest, SessionUnknown, TransportUnknown, UnsupportedVersion,
     };
     const UPGRADE: bool = true;
     const PLAIN: bool = false;
     /// What is asked, or the first reason why not, where the version is the last.
-    fn verdict(query: &str, is_get: bool, is_upgrade: bool) -> Result<Asked, Refusal> {
+    fn verdict(query: &str, method: Method, is_upgrade: bool) -> Result<Asked, Refusal> {
         let request = Request {
             query: Query::parse(query),
-            is_get,
+            method,
             is_upgrade,
         };
-        match request.verify(|sid| sid == "living")? {
-            Open => request.verify_version().map(|()| Open),
-            Duplicate => Ok(Duplicate),
+        let asked = request.verify(|sid| sid == "living")?;
+        match asked {
+            Open | OpenPolling => request.verify_version().map(|()| asked),
+            Poll | Post | Duplicate => Ok(asked),
         }
     }
     let table = [
@@ -601,9 +1302,91 @@ fn verdicts_come_in_the_order_of_the_reference() {
             UPGRADE,
             Err(UnsupportedVersion),
         ),
+        // Long-polling: the same order.
+        ("EIO=4&transport=polling", "GET", PLAIN, Ok(OpenPolling)),
+        (
+            "EIO=4&transport=polling&sid=",
+            "GET",
+            PLAIN,
+            Ok(OpenPolling),
+        ),
+        ("EIO=4&transport=polling&sid=living", "GET", PLAIN, Ok(Poll)),
+        (
+            "EIO=4&transport=polling&sid=living",
+            "POST",
+            PLAIN,
+            Ok(Post),
+        ),
+        (
+            "EIO=4&transport=polling&sid=gone",
+            "POST",
+            PLAIN,
+            Err(SessionUnknown),
+        ),
+        (
+            "EIO=5&transport=polling&sid=gone",
+            "PUT",
+            UPGRADE,
+            Err(SessionUnknown),
+        ),
+        (
+            "EIO=5&transport=polling&sid=living",
+            "GET",
+            PLAIN,
+            Err(BadRequest),
+        ),
+        (
+            "transport=polling&sid=living",
+            "POST",
+            PLAIN,
+            Err(BadRequest),
+        ),
+        (
+            "EIO=5&transport=websocket&sid=living",
+            "GET",
+            UPGRADE,
+            Err(BadRequest),
+        ),
+        (
+            "EIO=4&transport=polling&sid=living",
+            "PUT",
+            PLAIN,
+            Err(BadRequest),
+        ),
+        (
+            "EIO=4&transport=polling&sid=living",
+            "GET",
+            UPGRADE,
+            Err(BadRequest),
+        ),
+        (
+            "EIO=4&transport=polling",
+            "POST",
+            PLAIN,
+            Err(BadHandshakeMethod),
+        ),
+        (
+            "EIO=5&transport=polling",
+            "PUT",
+            UPGRADE,
+            Err(BadHandshakeMethod),
+        ),
+        ("EIO=4&transport=polling", "GET", UPGRADE, Err(BadRequest)),
+        (
+            "EIO=5&transport=polling",
+            "GET",
+            PLAIN,
+            Err(UnsupportedVersion),
+        ),
+        ("transport=polling", "GET", PLAIN, Err(UnsupportedVersion)),
     ];
     for (query, method, is_upgrade, expected) in table {
-        let verdict = verdict(query, method == "GET", is_upgrade);
+        let named = match method {
+            "GET" => Method::Get,
+            "POST" => Method::Post,
+            _ => Method::Other,
+        };
+        let verdict = verdict(query, named, is_upgrade);
         assert_eq!(
             verdict, expected,
             "{method} ?{query}, upgrade: {is_upgrade}"
@@ -617,7 +1400,7 @@ fn a_session_is_looked_up_only_when_one_is_named() {
         let mut asked = Vec::new();
         let request = Request {
             query: Query::parse(query),
-            is_get: true,
+            method: Method::Get,
             is_upgrade: true,
         };
         let _verdict = request.verify(|sid| {
@@ -739,15 +1522,10 @@ fn the_open_packet_has_exactly_five_keys() {
     let timing = Timing {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_secs(20),
+        ..Timing::default()
     };
     for (upgrades, listed) in [(&[][..], "[]"), (&["websocket"][..], "[\"websocket\"]")] {
-        let opening = Opening {
-            sid: &sid,
-            upgrades,
-            timing: &timing,
-            max_payload: 1_000_000,
-        };
-        let frame = Frame::json("0", &opening).expect("it can be encoded");
+        let frame = open_packet(&sid, upgrades, &timing, 1_000_000).expect("it can be encoded");
         let text = std::str::from_utf8(frame.bytes()).expect("UTF-8");
         // Numbers are whole, and the list is one even when it is empty.
         let expected = format!(
@@ -774,16 +1552,4 @@ fn the_open_packet_has_exactly_five_keys() {
         ];
         assert_eq!(keys, HashSet::from(five));
     }
-    assert!(
-        !format!(
-            "{:?}",
-            Opening {
-                sid: &sid,
-                upgrades: &[],
-                timing: &timing,
-                max_payload: 1
-            }
-        )
-        .contains(&sid.reveal())
-    );
 }

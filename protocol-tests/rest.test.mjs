@@ -127,6 +127,6 @@ serverTest("without SERVER_HOST it listens on IPv4 and IPv6", { users, env: { SE
 serverTest("no key gets into the log", { users }, async (server) => {
   await get(server, `/socket.io/?EIO=4&transport=websocket&key=${server.key("alice")}`, withKey(server, "alice"));
   await get(server, "/api/users/me", { "X-Api-Key": "f".repeat(64) });
-  await server.logged(/gets no session: 400/);
+  await server.logged(/is turned away: 400/);
   assert.ok(!server.stderr.includes(server.key("alice")) && !server.stderr.includes("f".repeat(64)));
 });

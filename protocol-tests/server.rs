@@ -175,10 +175,16 @@ fn requests_that_open_nothing() {
         let table = [
             // Over plain HTTP the reason is JSON.
             (
-                plain("GET", alice, polling),
+                plain("GET", alice, "EIO=4&transport=webtransport"),
                 400,
                 json(0, "Transport unknown"),
             ),
+            (
+                plain("POST", alice, polling),
+                400,
+                json(2, "Bad handshake method"),
+            ),
+            (plain("GET", "", polling), 401, json(4, "say who you are")),
             (plain("GET", alice, ""), 400, json(0, "Transport unknown")),
             (
                 plain("GET", alice, gone),
@@ -203,11 +209,7 @@ fn requests_that_open_nothing() {
             (plain("GET", alice, OPEN), 400, json(3, "Bad request")),
             (plain("GET", "", OPEN), 400, json(3, "Bad request")),
             // To a WebSocket client it is a plain message.
-            (
-                upgrade("alice", polling),
-                400,
-                "Transport unknown".to_owned(),
-            ),
+            (upgrade("alice", polling), 400, "Bad request".to_owned()),
             (upgrade("alice", gone), 400, "Session ID unknown".to_owned()),
             (
                 upgrade("alice", "EIO=4&transport=websocket&sid=__proto__"),
@@ -237,11 +239,7 @@ fn requests_that_open_nothing() {
             ),
             (upgrade("nobody", OPEN), 403, json(4, "not you")),
             (upgrade("nobody", old), 403, json(4, "not you")),
-            (
-                upgrade("nobody", polling),
-                400,
-                "Transport unknown".to_owned(),
-            ),
+            (upgrade("nobody", polling), 400, "Bad request".to_owned()),
             (
                 upgrade("nobody", OPEN).replace("13", "7"),
                 403,
@@ -988,6 +986,7 @@ fn impatient() -> Timing {
     Timing {
         ping_interval: milliseconds(100),
         ping_timeout: milliseconds(1000),
+        ..Timing::default()
     }
 }
 
@@ -1214,6 +1213,7 @@ fn the_heartbeat_over_a_real_socket() {
             timing: Timing {
                 ping_interval: milliseconds(150),
                 ping_timeout: milliseconds(250),
+                ..Timing::default()
             },
             ..Setup::default()
         };
@@ -1253,6 +1253,7 @@ fn a_client_that_is_always_busy_is_pinged_all_the_same() {
             timing: Timing {
                 ping_interval: milliseconds(100),
                 ping_timeout: milliseconds(200),
+                ..Timing::default()
             },
             ..Setup::default()
         };
@@ -1288,6 +1289,7 @@ fn whoever_joins_nothing_is_closed() {
             timing: Timing {
                 ping_interval: milliseconds(700),
                 ping_timeout: milliseconds(60_000),
+                ..Timing::default()
             },
             connect_timeout: milliseconds(300),
             ..Setup::default()

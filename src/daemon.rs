@@ -142,6 +142,9 @@ fn engine(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> A
     let timing = Timing {
         ping_interval: config.ping_interval,
         ping_timeout: config.ping_timeout,
+        upgrade_timeout: config.upgrade_timeout,
+        poll_timeout: config.poll_timeout,
+        ..Timing::default()
     };
     let settings = Settings {
         timing,

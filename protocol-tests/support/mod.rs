@@ -106,6 +106,10 @@ pub struct ByName<I> {
 impl<I: Send + Sync + 'static> Admission for ByName<I> {
     type Identity = I;
 
+    fn is_same(&self, _identity: &I, _request: &Parts) -> bool {
+        true
+    }
+
     fn still_admits(&self, _identity: &I) -> bool {
         self.welcome.load(Ordering::SeqCst)
     }
@@ -157,6 +161,7 @@ impl Default for Setup {
             timing: Timing {
                 ping_interval: long,
                 ping_timeout: long,
+                ..Timing::default()
             },
             connect_timeout: long,
             limits: Limits {

@@ -1,13 +1,14 @@
 // The official client as a player: it sets activities and keeps what it is told until the test asks for it.
 
 import { io } from "socket.io-client";
-import { DEADLINE_MS, Inbox } from "./wait.mjs";
+import { DEADLINE_MS, Inbox, within } from "./wait.mjs";
 
 export class Player {
   #inbox = new Inbox();
 
-  constructor(server, name, options = {}) {
-    this.socket = io(server.url, {
+  /** `connect` is the `io` of another version. */
+  constructor(server, name, { connect = io, ...options } = {}) {
+    this.socket = connect(server.url, {
       transports: ["websocket"],
       extraHeaders: { "X-Api-Key": server.key(name) },
       forceNew: true,
@@ -54,7 +55,21 @@ export class Player {
   }
 
   ask(...args) {
-    return this.socket.timeout(DEADLINE_MS).emitWithAck(...args);
+    if (this.socket.timeout) return this.socket.timeout(DEADLINE_MS).emitWithAck(...args);
+    // Version 3 knows neither.
+    return within(DEADLINE_MS, `the ack of ${args[0]}`, new Promise((resolve) => this.socket.emit(...args, resolve)));
+  }
+
+  /** The transport it is on now. */
+  get transport() {
+    return this.socket.io.engine.transport.name;
+  }
+
+  /** Waits until it is on a WebSocket. */
+  async upgraded() {
+    const { engine } = this.socket.io;
+    if (engine.transport.name === "websocket") return;
+    await within(DEADLINE_MS, "the upgrade", new Promise((resolve) => engine.once("upgrade", resolve)));
   }
 
   /** Takes leave and waits until the connection is gone. */

@@ -74,6 +74,14 @@ impl Admission for Authenticator {
         self.directory.is_current(user)
     }
 
+    fn is_same(&self, user: &User, request: &Parts) -> bool {
+        let Some(key) = request.headers.get(API_KEY) else {
+            return true;
+        };
+        key.to_str()
+            .is_ok_and(|key| KeyDigest::of(key) == user.key_digest)
+    }
+
     async fn admit(&self, request: &Parts) -> Result<Arc<User>, Denied> {
         self.by_key(&request.headers).await
     }

@@ -60,6 +60,10 @@ pub struct Config {
     pub max_payload_bytes: usize,
     /// `ENGINE_CONNECT_TIMEOUT_MS`: how long a session may be without a namespace.
     pub connect_timeout: Duration,
+    /// `ENGINE_UPGRADE_TIMEOUT_MS`: from the opening of a WebSocket until the session moves to it.
+    pub upgrade_timeout: Duration,
+    /// `ENGINE_POLL_TIMEOUT_MS`: how long a session on long-polling may be without a poll.
+    pub poll_timeout: Duration,
 }
 
 impl Config {
@@ -110,6 +114,8 @@ impl Config {
             ping_timeout: Duration::ZERO,
             max_payload_bytes: 0,
             connect_timeout: Duration::ZERO,
+            upgrade_timeout: Duration::ZERO,
+            poll_timeout: Duration::ZERO,
         }
     }
 }

@@ -109,6 +109,20 @@ pub static SETTINGS: &[Setting] = &[
         secret: false,
         kind: Kind::Milliseconds(field!(connect_timeout), 1..=MAX_MS),
     },
+    Setting {
+        name: "ENGINE_UPGRADE_TIMEOUT_MS",
+        default: "10000",
+        about: "How long a client may take to move from long-polling to a WebSocket it has opened.",
+        secret: false,
+        kind: Kind::Milliseconds(field!(upgrade_timeout), 1..=MAX_MS),
+    },
+    Setting {
+        name: "ENGINE_POLL_TIMEOUT_MS",
+        default: "20000",
+        about: "How long a client on long-polling may go without a poll before it counts as lost.",
+        secret: false,
+        kind: Kind::Milliseconds(field!(poll_timeout), 1..=MAX_MS),
+    },
 ];
 
 impl Setting {

@@ -13,6 +13,12 @@ pub enum CloseReason {
     TransportError,
     /// No pong came within the ping timeout.
     PingTimeout,
+    /// A client on long-polling did not poll within the poll timeout.
+    PollTimeout,
+    /// The body of a POST did not arrive within the post timeout.
+    PostTimeout,
+    /// A POST was larger than the largest message.
+    PayloadTooLarge,
     /// The client did not take what was sent to it within the write deadline.
     WriteStalled,
     /// The client sent what the protocol forbids.
@@ -37,6 +43,9 @@ impl CloseReason {
             Self::TransportClosed => "transport close",
             Self::TransportError => "transport error",
             Self::PingTimeout => "ping timeout",
+            Self::PollTimeout => "poll timeout",
+            Self::PostTimeout => "post timeout",
+            Self::PayloadTooLarge => "payload too large",
             Self::WriteStalled => "write stalled",
             Self::ParseError => "parse error",
             Self::ConnectTimeout => "connect timeout",

@@ -14,6 +14,8 @@ pub struct Query<'a> {
     pub transport: Option<Cow<'a, str>>,
     /// `sid`: the session it belongs to; none opens a new one.
     pub sid: Option<Cow<'a, str>>,
+    /// `b64`: the client cannot take bytes, only text.
+    pub base64_only: bool,
 }
 
 impl<'a> Query<'a> {
@@ -24,6 +26,7 @@ impl<'a> Query<'a> {
             match &*name {
                 "EIO" => parsed.version = Some(value),
                 "transport" => parsed.transport = Some(value),
+                "b64" => parsed.base64_only = !value.is_empty(),
                 "sid" => parsed.sid = Some(value).filter(|sid| !sid.is_empty()),
                 _ => {}
             }
@@ -37,19 +40,36 @@ impl<'a> Query<'a> {
 pub struct Request<'a> {
     /// Its query.
     pub query: Query<'a>,
-    /// Whether its method is GET.
-    pub is_get: bool,
+    /// Its method.
+    pub method: Method,
     /// Whether it asks for another protocol by `Connection: Upgrade`.
     pub is_upgrade: bool,
 }
 
+/// The methods that mean something here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Opens a session, or fetches what is sent to one.
+    Get,
+    /// Brings what the client sends.
+    Post,
+    /// Any other.
+    Other,
+}
+
 /// What a request that is in order asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// A new session. It still needs an admission, and then [`Request::verify_version`].
-    Open,
-    /// A WebSocket for a session that already has one.
-    Duplicate,
+    /// A new session on a WebSocket. It still needs an admission, and then [`Request::verify_version`].
+    OpenWebSocket,
+    /// The same on long-polling.
+    OpenPolling,
+    /// What is sent to a session.
+    Poll,
+    /// To bring something to a session.
+    Post,
+    /// A WebSocket for a session.
+    WebSocket,
 }
 
 /// Why a request is turned away, by the protocol's own table of codes ("Error codes").
@@ -76,17 +96,26 @@ impl Request<'_> {
     /// # Errors
     /// The first rule that the request breaks.
     pub fn verify(&self, is_session: impl FnOnce(&str) -> bool) -> Result<Asked, Refusal> {
-        if self.query.transport.as_deref() != Some("websocket") {
-            return Err(Refusal::TransportUnknown);
-        }
+        let on_websocket = match self.query.transport.as_deref() {
+            Some("polling") => false,
+            Some("websocket") => true,
+            _ => return Err(Refusal::TransportUnknown),
+        };
+        // A WebSocket by plain HTTP, or polling by a WebSocket; said later, but nothing else can be meant.
+        let is_mismatch = on_websocket != self.is_upgrade;
         match self.query.sid.as_deref() {
             Some(sid) if !is_session(sid) => Err(Refusal::SessionUnknown),
-            // A session that lives on a WebSocket has no use for other requests, whatever version they claim.
-            Some(_) if self.is_upgrade && self.verify_version().is_ok() => Ok(Asked::Duplicate),
-            Some(_) => Err(Refusal::BadRequest),
-            None if !self.is_get => Err(Refusal::BadHandshakeMethod),
-            None if !self.is_upgrade => Err(Refusal::BadRequest),
-            None => Ok(Asked::Open),
+            Some(_) if is_mismatch || self.verify_version().is_err() => Err(Refusal::BadRequest),
+            Some(_) if on_websocket => Ok(Asked::WebSocket),
+            Some(_) => match self.method {
+                Method::Get => Ok(Asked::Poll),
+                Method::Post => Ok(Asked::Post),
+                Method::Other => Err(Refusal::BadRequest),
+            },
+            None if self.method != Method::Get => Err(Refusal::BadHandshakeMethod),
+            None if is_mismatch => Err(Refusal::BadRequest),
+            None if on_websocket => Ok(Asked::OpenWebSocket),
+            None => Ok(Asked::OpenPolling),
         }
     }
 

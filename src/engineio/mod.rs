@@ -6,25 +6,36 @@
 //! In the order in which a connection meets them:
 //!
 //! * [`handshake`]: may this request open a session?
-//! * [`Sid`], [`Opening`]: what the client is told when it may.
+//! * [`Sid`], [`open_packet`]: what the client is told when it may.
 //! * [`Packet`], [`Frame`]: what goes over the wire.
-//! * [`Session`]: heartbeat, and what a client may send when.
+//! * [`payload`]: several packets in one HTTP body, in the form of the session's [`Revision`].
+//! * [`Dialect`]: how one client wants all that.
+//! * [`Session`]: polls, posts, the upgrade, the heartbeat: what may happen when. Its phases are in [`state`].
 //! * [`Application`]: what stands above, and gets the messages.
 //! * [`outbound`]: the way back, from whoever has something to say to the client's transport.
 //! * [`CloseReason`]: how it ends.
 
 mod application;
 mod close;
+mod dialect;
 mod frame;
 pub mod handshake;
+mod heartbeat;
+mod opening;
 pub mod outbound;
 mod packet;
+pub mod payload;
 mod session;
 mod sid;
+pub mod state;
 
 pub use application::{Application, SessionHandler};
 pub use close::CloseReason;
+pub use dialect::Dialect;
 pub use frame::Frame;
+pub use opening::open_packet;
 pub use packet::{MESSAGE, Message, Packet, PacketError};
-pub use session::{Due, Input, Opening, Session, Timing, Violation};
+pub use payload::{PayloadError, Revision};
+pub use session::{Due, Input, Probed, Session, Timing, Violation};
 pub use sid::Sid;
+pub use state::{Phase, Trigger};

@@ -1,48 +1,76 @@
 //! A session: the rules of one Engine.IO connection, without IO and without a clock.
 //!
 //! The session's task ([`crate::server`]) tells it what arrived and what time it is, and carries out what it
-//! answers. On the WebSocket transport a session is open from the first byte to the last, so its state is
-//! its heartbeat.
+//! answers. Which phases there are, and what leads from one to the next, stands in [`super::state`].
 
-use super::{Message, Packet, PacketError, Sid};
-use serde::{Serialize, Serializer};
+use super::{
+    CloseReason, Frame, Message, Packet, Phase, Revision, Trigger,
+    heartbeat::{Beat, Heartbeat},
+};
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-/// What the server tells a client about its session, and holds itself to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// How long things take at most. The first two are told to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
     /// From one pong, or the opening, to the next ping.
-    #[serde(serialize_with = "milliseconds")]
     pub ping_interval: Duration,
     /// How long a pong may take.
-    #[serde(serialize_with = "milliseconds")]
     pub ping_timeout: Duration,
+    /// How long a WebSocket may take from its opening until the session moves to it.
+    pub upgrade_timeout: Duration,
+    /// How long a client on long-polling may be without a poll.
+    pub poll_timeout: Duration,
+    /// How long the body of a POST may take.
+    pub post_timeout: Duration,
+}
+
+impl Default for Timing {
+    /// The reference's, as far as it has them.
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            poll_timeout: Duration::from_secs(20),
+            post_timeout: Duration::from_secs(20),
+        }
+    }
 }
 
 /// One Engine.IO session, as seen by its own rules.
 #[derive(Debug)]
 pub struct Session {
-    timing: Timing,
+    timing: Arc<Timing>,
+    phase: Phase,
     heartbeat: Heartbeat,
+    /// What the session itself has to say next, on whichever transport can.
+    own: Own,
+    /// Long-polling: the client's requests.
+    poll: Poll,
+    /// Long-polling: when the body of a POST is late.
+    post: Option<Instant>,
+    /// When a WebSocket that is to take over is late.
+    upgrade: Option<Instant>,
 }
 
-/// Who has to speak next, and by when (protocol, "Heartbeat": the server asks).
+/// The poll that a client on long-polling should always have open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heartbeat {
-    /// The next ping goes out at this time.
-    Quiet { ping_at: Instant },
-    /// A ping is out.
-    Pinged {
-        /// The pong is late after this time.
-        deadline: Instant,
-        /// Something else came instead of the pong and moved the deadline, which happens once: the client
-        /// may have been busy sending when the ping reached it.
-        extended: bool,
-    },
+enum Poll {
+    /// A GET waits for something to be sent.
+    Held,
+    /// There has been none since then.
+    Absent { since: Instant },
+}
+
+/// Packets of the session's own. There is never more than one of each to send.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Own {
+    ping: bool,
+    pong: bool,
 }
 
 /// What a packet means to those above.
@@ -56,37 +84,63 @@ pub enum Input<'a> {
     Close,
 }
 
+/// What a packet on a WebSocket means that is to take over.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// Send this back on it.
+    Answer(Frame),
+    /// It is the session's transport from now on.
+    Switch,
+    /// Close it; the session goes on as before.
+    Reject,
+}
+
 /// What has become due.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing yet.
+    /// Nothing that needs anyone's help.
     Nothing,
-    /// Send a ping.
-    Ping,
-    /// The pong is late: the session is over.
-    PingTimeout,
+    /// The WebSocket that was to take over took too long: close it; the session goes on.
+    Reject,
+    /// The session is over.
+    Close(CloseReason),
 }
 
 /// How a client broke the rules of Engine.IO. It costs the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Violation {
-    /// That is no packet.
-    Packet(PacketError),
-    /// A ping from a client of protocol version 4, in which only the server pings.
+    /// A ping in version 4, where only the server pings; or a pong in version 3.
     HeartbeatDirection,
+    /// A second GET while one is held.
+    PollOverlap,
+    /// A second POST while one is under way.
+    PostOverlap,
 }
 
 impl Session {
-    /// A session that opened at `now`.
-    pub fn open(now: Instant, timing: Timing) -> Self {
-        // Protocol, "Heartbeat": the first ping comes one interval after the handshake, never at once.
-        let heartbeat = Heartbeat::Quiet {
-            ping_at: now + timing.ping_interval,
-        };
-        Self { timing, heartbeat }
+    /// A session that opened at `now` on long-polling, or on a WebSocket.
+    pub fn open(now: Instant, revision: Revision, timing: Arc<Timing>, on_websocket: bool) -> Self {
+        Self {
+            phase: if on_websocket {
+                Phase::WebSocket
+            } else {
+                Phase::Polling
+            },
+            heartbeat: Heartbeat::start(now, revision, &timing),
+            own: Own::default(),
+            poll: Poll::Absent { since: now },
+            post: None,
+            upgrade: None,
+            timing,
+        }
     }
 
-    /// Takes a packet that arrived at `now`.
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Takes a packet of the client's that arrived at `now`, on the transport that is the session's.
     ///
     /// # Errors
     /// The client broke a rule; the session must be closed.
@@ -95,100 +149,204 @@ impl Session {
         now: Instant,
         packet: Packet<'a>,
     ) -> Result<Input<'a>, Violation> {
-        if !matches!(packet, Packet::Pong(_)) {
-            self.extend_once(now);
-        }
-        match packet {
-            Packet::Message(message) => Ok(Input::Message(message)),
-            Packet::Close => Ok(Input::Close),
+        let is_answer = match (&packet, self.heartbeat) {
             // Unasked pongs are free, they only put off the next ping.
-            Packet::Pong(_) => {
-                self.heartbeat = Heartbeat::Quiet {
-                    ping_at: now + self.timing.ping_interval,
-                };
-                Ok(Input::Nothing)
+            (Packet::Pong(_), Heartbeat::Quiet { .. } | Heartbeat::Pinged { .. }) => true,
+            (Packet::Ping(_), Heartbeat::Listening { .. }) => true,
+            (Packet::Ping(_) | Packet::Pong(_), _) => return Err(Violation::HeartbeatDirection),
+            _ => false,
+        };
+        if is_answer {
+            self.heartbeat.answered(now, &self.timing);
+        } else {
+            self.heartbeat.extend_once(now, &self.timing);
+        }
+        Ok(match packet {
+            Packet::Message(message) => Input::Message(message),
+            Packet::Close => Input::Close,
+            Packet::Ping(_) => {
+                self.own.pong = true;
+                Input::Nothing
             }
-            Packet::Ping(_) => Err(Violation::HeartbeatDirection),
-            // No meaning from a client on this transport, and no harm.
-            Packet::Open(_) | Packet::Upgrade | Packet::Noop => Ok(Input::Nothing),
+            // No meaning from a client on the transport that it is on, and no harm.
+            Packet::Pong(_) | Packet::Open(_) | Packet::Upgrade | Packet::Noop => Input::Nothing,
+        })
+    }
+
+    /// The session's own next packet, for a WebSocket. Long-polling gets them by [`Session::answer_poll`].
+    pub fn take_own(&mut self) -> Option<Frame> {
+        if std::mem::take(&mut self.own.pong) {
+            return Some(Packet::Pong("").encode());
+        }
+        std::mem::take(&mut self.own.ping).then(|| Packet::Ping("").encode())
+    }
+
+    /// Whether anything can be sent: always on a WebSocket, on long-polling while a GET waits.
+    pub fn is_writable(&self) -> bool {
+        match self.phase {
+            Phase::Polling | Phase::Probing | Phase::Upgrading => self.poll == Poll::Held,
+            Phase::WebSocket => true,
+            Phase::Closed => false,
+        }
+    }
+
+    /// A GET arrived, and waits.
+    ///
+    /// # Errors
+    /// There is one already; the session must be closed.
+    pub fn handle_poll(&mut self) -> Result<(), Violation> {
+        match self.poll {
+            Poll::Held => Err(Violation::PollOverlap),
+            Poll::Absent { .. } => {
+                self.poll = Poll::Held;
+                Ok(())
+            }
+        }
+    }
+
+    /// What to answer a waiting GET with at `now`, taken from the session itself and from `next`, the way to
+    /// all that waits for this client. `None`: it goes on waiting.
+    ///
+    /// During an upgrade it never waits: the client cannot move before its GET is answered (protocol,
+    /// "Upgrade": the NOOP).
+    pub fn answer_poll(
+        &mut self,
+        now: Instant,
+        next: impl FnMut() -> Option<Frame>,
+    ) -> Option<Vec<Frame>> {
+        if self.poll != Poll::Held {
+            return None;
+        }
+        let mut frames: Vec<Frame> = std::iter::from_fn(|| self.take_own()).collect();
+        frames.extend(std::iter::from_fn(next));
+        if frames.is_empty() && self.phase == Phase::Upgrading {
+            frames.push(Packet::Noop.encode());
+        }
+        if frames.is_empty() {
+            return None;
+        }
+        self.poll = Poll::Absent { since: now };
+        Some(frames)
+    }
+
+    /// A POST arrived at `now`; its body is being read.
+    ///
+    /// # Errors
+    /// There is one already; the session must be closed.
+    pub fn handle_post(&mut self, now: Instant) -> Result<(), Violation> {
+        if self.post.is_some() {
+            return Err(Violation::PostOverlap);
+        }
+        self.post = Some(now + self.timing.post_timeout);
+        Ok(())
+    }
+
+    /// The body of the POST is there.
+    pub fn handle_post_end(&mut self) {
+        self.post = None;
+    }
+
+    /// A WebSocket came at `now` that names this session. Whether it may try to take over.
+    pub fn handle_websocket(&mut self, now: Instant) -> bool {
+        let may_try = self.advance(Trigger::WebSocketOpened);
+        if may_try {
+            self.upgrade = Some(now + self.timing.upgrade_timeout);
+        }
+        may_try
+    }
+
+    /// Takes a packet that arrived at `now` on the WebSocket that is to take over.
+    pub fn handle_probe(&mut self, now: Instant, packet: &Packet<'_>) -> Probed {
+        let verdict = match packet {
+            Packet::Ping("probe") if self.advance(Trigger::Probe) => {
+                Probed::Answer(Packet::Pong("probe").encode())
+            }
+            Packet::Upgrade if self.advance(Trigger::Upgrade) => {
+                self.upgrade = None;
+                self.poll = Poll::Absent { since: now };
+                self.heartbeat.rearm(now, &self.timing);
+                Probed::Switch
+            }
+            // Anything else, and be it a message, proves that the client does not know what it does.
+            _ => Probed::Reject,
+        };
+        if verdict == Probed::Reject {
+            self.handle_websocket_lost(now);
+        }
+        verdict
+    }
+
+    /// The WebSocket that was to take over is gone at `now`. Another may try.
+    pub fn handle_websocket_lost(&mut self, now: Instant) {
+        self.upgrade = None;
+        if self.advance(Trigger::WebSocketLost) && self.poll != Poll::Held {
+            // The client had better things to do than to poll.
+            self.poll = Poll::Absent { since: now };
+        }
+    }
+
+    /// The session is over. Says what a GET that waits is to be answered with.
+    pub fn handle_close(&mut self, reason: CloseReason) -> Frame {
+        self.advance(Trigger::Close);
+        match reason {
+            // The client knows that already.
+            CloseReason::ClientClosed => Packet::Noop.encode(),
+            _ => Packet::Close.encode(),
         }
     }
 
     /// When [`Session::handle_timeout`] has something to do.
     pub fn deadline(&self) -> Instant {
-        match self.heartbeat {
-            Heartbeat::Quiet { ping_at } => ping_at,
-            Heartbeat::Pinged { deadline, .. } => deadline,
-        }
+        let poll = match (self.phase, self.poll) {
+            (Phase::Polling, Poll::Absent { since }) => Some(since + self.timing.poll_timeout),
+            _ => None,
+        };
+        [poll, self.post, self.upgrade]
+            .into_iter()
+            .flatten()
+            .fold(self.heartbeat.deadline(), Ord::min)
     }
 
-    /// Does what is due at `now`. Called early, it does nothing.
+    /// Does what is due at `now`. Called early, it does nothing; call it until it answers [`Due::Nothing`].
     pub fn handle_timeout(&mut self, now: Instant) -> Due {
-        match self.heartbeat {
-            Heartbeat::Quiet { ping_at } if ping_at <= now => {
-                let deadline = now + self.timing.ping_timeout;
-                self.heartbeat = Heartbeat::Pinged {
-                    deadline,
-                    extended: false,
-                };
-                Due::Ping
+        if self.upgrade.is_some_and(|deadline| deadline <= now) {
+            self.handle_websocket_lost(now);
+            return Due::Reject;
+        }
+        if self.post.is_some_and(|deadline| deadline <= now) {
+            return Due::Close(CloseReason::PostTimeout);
+        }
+        match self.heartbeat.beat(now, &self.timing) {
+            Beat::Late => return Due::Close(CloseReason::PingTimeout),
+            Beat::Ping => self.own.ping = true,
+            Beat::Nothing => {}
+        }
+        match (self.phase, self.poll) {
+            (Phase::Polling, Poll::Absent { since }) if since + self.timing.poll_timeout <= now => {
+                Due::Close(CloseReason::PollTimeout)
             }
-            Heartbeat::Pinged { deadline, .. } if deadline <= now => Due::PingTimeout,
             _ => Due::Nothing,
         }
     }
 
-    fn extend_once(&mut self, now: Instant) {
-        if let Heartbeat::Pinged {
-            extended: false, ..
-        } = self.heartbeat
-        {
-            let deadline = now + self.timing.ping_timeout;
-            self.heartbeat = Heartbeat::Pinged {
-                deadline,
-                extended: true,
-            };
-        }
+    /// Takes the step that the table has for `trigger`, if it has one.
+    fn advance(&mut self, trigger: Trigger) -> bool {
+        let next = self.phase.after(trigger);
+        self.phase = next.unwrap_or(self.phase);
+        next.is_some()
     }
-}
-
-/// The payload of the open packet: exactly these five keys (protocol, "Handshake").
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Opening<'a> {
-    /// The session's id, told to the client alone.
-    #[serde(serialize_with = "reveal")]
-    pub sid: &'a Sid,
-    /// The transports that the client may move to.
-    pub upgrades: &'a [&'static str],
-    /// The heartbeat.
-    #[serde(flatten)]
-    pub timing: &'a Timing,
-    /// The largest message that the server takes, in bytes.
-    pub max_payload: usize,
-}
-
-fn reveal<S: Serializer>(sid: &Sid, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&sid.reveal())
-}
-
-fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u128(duration.as_millis())
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Packet(error) => error.fmt(f),
-            Self::HeartbeatDirection => f.write_str("a ping, which only the server sends"),
+            Self::HeartbeatDirection => {
+                f.write_str("a ping or pong that is the other side's to send")
+            }
+            Self::PollOverlap => f.write_str("a second GET while one was waiting"),
+            Self::PostOverlap => f.write_str("a second POST while one was under way"),
         }
     }
 }
 
 impl std::error::Error for Violation {}
-
-impl From<PacketError> for Violation {
-    fn from(error: PacketError) -> Self {
-        Self::Packet(error)
-    }
-}

@@ -15,6 +15,10 @@ pub trait Admission: Send + Sync + 'static {
     /// through. It must not wait.
     fn still_admits(&self, identity: &Self::Identity) -> bool;
 
+    /// Whether a later request of a session may be its owner's. One without a key may, since browsers cannot
+    /// send one with a WebSocket; one with the key of somebody else may not. It must not wait.
+    fn is_same(&self, identity: &Self::Identity, request: &Parts) -> bool;
+
     /// Looks at the request's headers and query.
     ///
     /// # Cancel safety

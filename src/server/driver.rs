@@ -1,37 +1,48 @@
 //! The driver: the one task that owns a session.
 //!
 //! In come the client's messages, the session's [`Outbound`] and the clock; out go frames. Everything that
-//! happens to a session happens in [`Driver::run`], one thing after another.
+//! happens to a session happens in [`Driver::run`], one thing after another. What may happen when is the
+//! [`Session`]'s to say; here is how.
 
 use super::{
-    Limits,
+    Limits, answer,
+    candidate::Candidate,
+    clock::Clock,
+    door::{Doorkeeper, Knock, Reply},
+    engine,
+    goodbye::Goodbye,
     link::{End, Link, PutAside, Received},
+    polling::{self, BodyError, Polling, Post, Posted},
     sessions::Registration,
 };
 use crate::engineio::{
-    CloseReason, Due, Input, Message, Packet, Session, SessionHandler,
+    CloseReason, Dialect, Due, Input, Packet, Probed, Session, SessionHandler,
+    handshake::Refusal,
     outbound::{Delivery, Outbound},
 };
 use futures_util::FutureExt;
+use hyper::StatusCode;
 use std::{
     fmt,
     future::{Future, poll_fn},
+    mem,
     panic::AssertUnwindSafe,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Instant,
 };
-use tokio::{
-    sync::watch,
-    time::{Sleep, sleep_until},
-};
+use tokio::sync::watch;
 
 /// One session with all that belongs to it.
 pub(super) struct Driver<H, I> {
-    pub(super) link: Link,
+    pub(super) transport: Transport,
     /// Messages that have to wait until the client takes what it was sent.
     pub(super) put_aside: PutAside,
+    /// The WebSocket that is to take over.
+    pub(super) candidate: Option<Box<Candidate>>,
+    /// Where HTTP requests come in; a session that was born on a WebSocket has none.
+    pub(super) door: Option<Doorkeeper>,
+    pub(super) dialect: Dialect,
     pub(super) session: Session,
     pub(super) handler: H,
     pub(super) outbound: Outbound,
@@ -39,9 +50,30 @@ pub(super) struct Driver<H, I> {
     /// The session's name in the log; the session id is a secret.
     pub(super) name: SessionName,
     /// Keeps the session findable for as long as it lives.
-    pub(super) _registration: Registration<I>,
+    pub(super) registration: Registration<I>,
     /// Says, until it is dropped, that there is still something to end.
     pub(super) running: watch::Receiver<()>,
+}
+
+/// What the session is on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all sessions are the large one"
+)]
+pub(super) enum Transport {
+    Polling(Box<Polling>),
+    /// With the POST that was under way when the session moved here.
+    WebSocket(Link, Option<Box<Polling>>),
+}
+
+impl Transport {
+    /// Its name in the protocol.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Polling(_) => "polling",
+            Self::WebSocket(..) => "websocket",
+        }
+    }
 }
 
 /// A number that names a session in the log.
@@ -50,16 +82,24 @@ pub(super) struct SessionName(pub(super) u64);
 
 /// What woke the driver.
 enum Wake {
+    /// On the session's WebSocket.
     Received(Received),
+    /// On the one that is to take over.
+    Probed(Received),
+    Knock(Knock),
+    /// The body of a POST is there, or will never be.
+    Posted(Result<Posted, BodyError>),
+    /// The client of the GET that waited has gone.
+    PollAbandoned,
     Close(CloseReason),
-    Timeout,
     WriteFailed,
+    Timeout,
 }
 
 /// The end of a session: why, and how the connection stands.
 type Ending = (CloseReason, End);
 
-impl<H: SessionHandler, I> Driver<H, I> {
+impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     /// Drives the session to its end.
     #[expect(
         clippy::manual_async_fn,
@@ -72,19 +112,12 @@ impl<H: SessionHandler, I> Driver<H, I> {
             // The panic itself is on standard error already. What it left half done is the program's; that the
             // session ends like any other keeps the rest right.
             let (reason, end) = served.unwrap_or((CloseReason::HandlerPanicked, End::Open));
-            if let Some(last_word) = self.handler.handle_close(reason) {
-                self.link.push(&last_word);
-            }
             log::info!(
                 "{} closed after {:.1?}: {reason}",
                 self.name,
                 opened.elapsed()
             );
-            // The goodbye waits for the peer. In a task of its own it needs no room in this one, which an
-            // idle session would keep all its life.
-            if end != End::Broken {
-                tokio::spawn(self.link.close(end, self.limits, self.running));
-            }
+            self.close(reason, end);
         }
     }
 
@@ -93,21 +126,18 @@ impl<H: SessionHandler, I> Driver<H, I> {
         loop {
             let wake = poll_fn(|context| self.poll_wake(&mut clock, context)).await;
             let now = Instant::now();
-            let mut outcome = match wake {
-                Wake::Received(Received::Text(text)) => self.handle_text(now, &text),
-                Wake::Received(Received::Binary(bytes)) => {
-                    self.handle_packet(now, Packet::Message(Message::Binary(bytes)))
-                }
-                Wake::Received(Received::End(end)) => Err((end.reason(), end)),
-                Wake::Close(reason) => Err((reason, End::Open)),
-                Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
-                Wake::Timeout => Ok(()),
+            let outcome = match wake {
+                // A request that comes too late must not find the session alive because the timer is slow.
+                Wake::Knock(knock) => self
+                    .handle_timeout(now, &clock)
+                    .and_then(|()| self.handle_knock(now, knock)),
+                Wake::Timeout => self.handle_timeout(now, &clock),
+                // But a pong that has arrived counts, however late we read it. And a client that keeps the
+                // session busy does not put the deadlines off.
+                wake => self
+                    .handle_wake(now, wake)
+                    .and_then(|()| self.handle_timeout(now, &clock)),
             };
-            // After each wake, not only when the timer went off: a client that keeps the session busy does
-            // not put the deadlines off, and a pong that has arrived is read before it is missed.
-            if self.deadline(&clock) <= now {
-                outcome = outcome.and_then(|()| self.handle_timeout(now, &clock));
-            }
             if let Err(ending) = outcome {
                 return ending;
             }
@@ -120,74 +150,142 @@ impl<H: SessionHandler, I> Driver<H, I> {
     /// # Cancel safety
     /// All progress is kept in `self` and in `clock`.
     fn poll_wake(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Poll<Wake> {
-        let blocked = loop {
-            let mut drained = false;
-            while !drained && self.link.queued() < self.limits.write_batch_bytes {
-                match self.outbound.poll_next(context) {
-                    Poll::Ready(Delivery::Frame(frame)) => self.link.push(&frame),
-                    Poll::Ready(Delivery::Close(reason)) => {
-                        return Poll::Ready(Wake::Close(reason));
-                    }
-                    Poll::Pending => drained = true,
-                }
-            }
-            match self.link.poll_flush(context) {
-                Poll::Ready(Ok(())) if drained => break false,
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => {
-                    log::debug!("{}: writing failed: {error}", self.name);
-                    return Poll::Ready(Wake::WriteFailed);
-                }
-                Poll::Pending => break true,
-            }
+        if let Some(door) = &self.door
+            && let Poll::Ready(knock) = door.poll_knock(context)
+        {
+            return Poll::Ready(Wake::Knock(knock));
+        }
+        let blocked = match self.poll_send(clock, context) {
+            Ok(blocked) => blocked,
+            Err(wake) => return Poll::Ready(wake),
         };
-        clock.note_progress(blocked, self.link.written());
+        // An order to close must not wait behind what the client does not take.
         if blocked && let Poll::Ready(reason) = self.outbound.poll_close(context) {
             return Poll::Ready(Wake::Close(reason));
         }
-        if let Poll::Ready(received) = self.poll_receive(blocked, context) {
-            return Poll::Ready(Wake::Received(received));
+        if let Poll::Ready(wake) = self.poll_arrival(blocked, context) {
+            return Poll::Ready(wake);
+        }
+        if let Some(candidate) = &mut self.candidate
+            && let Poll::Ready(received) = candidate.poll_receive(context)
+        {
+            return Poll::Ready(Wake::Probed(received));
         }
         clock
             .poll_deadline(self.deadline(clock), context)
             .map(|()| Wake::Timeout)
     }
 
-    /// What the client says. One that does not take its answers may ask for no more: its messages are put
-    /// aside until it does, and then it is read no further. Its pongs count all the same.
-    fn poll_receive(&mut self, blocked: bool, context: &mut Context<'_>) -> Poll<Received> {
-        let may_ask = !(blocked && self.outbound.is_half_full());
-        if may_ask && let Some(message) = self.put_aside.pop() {
-            return Poll::Ready(message);
+    /// Sends as much as the client takes, in one go. Says whether it takes no more for now.
+    fn poll_send(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Result<bool, Wake> {
+        let link = match &mut self.transport {
+            Transport::WebSocket(link, _) => link,
+            Transport::Polling(polling) => {
+                let mut close = None;
+                let outbound = &mut self.outbound;
+                let answer = self.session.answer_poll(Instant::now(), || {
+                    match outbound.poll_next(context) {
+                        Poll::Ready(Delivery::Frame(frame)) => Some(frame),
+                        Poll::Ready(Delivery::Close(reason)) => {
+                            close = Some(reason);
+                            None
+                        }
+                        Poll::Pending => None,
+                    }
+                });
+                if let Some(frames) = answer {
+                    polling.answer(&frames);
+                }
+                return close.map_or(Ok(!self.session.is_writable()), |reason| {
+                    Err(Wake::Close(reason))
+                });
+            }
+        };
+        while let Some(frame) = self.session.take_own() {
+            link.push(&frame);
         }
-        while may_ask || self.put_aside.bytes() < self.limits.max_put_aside_bytes {
-            match ready!(self.link.poll_receive(context)) {
-                received if may_ask || !received.is_message() => return Poll::Ready(received),
-                message => self.put_aside.push(message),
+        let blocked = loop {
+            let mut drained = false;
+            while !drained && link.queued() < self.limits.write_batch_bytes {
+                match self.outbound.poll_next(context) {
+                    Poll::Ready(Delivery::Frame(frame)) => link.push(&frame),
+                    Poll::Ready(Delivery::Close(reason)) => return Err(Wake::Close(reason)),
+                    Poll::Pending => drained = true,
+                }
+            }
+            match link.poll_flush(context) {
+                Poll::Ready(Ok(())) if drained => break false,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    log::debug!("{}: writing failed: {error}", self.name);
+                    return Err(Wake::WriteFailed);
+                }
+                Poll::Pending => break true,
+            }
+        };
+        clock.note_progress(blocked, link.written());
+        Ok(blocked)
+    }
+
+    /// What the client says.
+    fn poll_arrival(&mut self, blocked: bool, context: &mut Context<'_>) -> Poll<Wake> {
+        let limit = self.limits.max_payload_bytes;
+        match &mut self.transport {
+            Transport::Polling(polling) => match polling.poll_body(limit, context) {
+                Poll::Ready(posted) => Poll::Ready(Wake::Posted(posted)),
+                Poll::Pending => polling
+                    .poll_abandoned(context)
+                    .map(|()| Wake::PollAbandoned),
+            },
+            // First what was sent first.
+            Transport::WebSocket(_, Some(late)) => late.poll_body(limit, context).map(Wake::Posted),
+            Transport::WebSocket(link, None) => {
+                let may_ask = !(blocked && self.outbound.is_half_full());
+                let limit = self.limits.max_put_aside_bytes;
+                link.poll_message(may_ask, &mut self.put_aside, limit, context)
+                    .map(Wake::Received)
             }
         }
-        Poll::Pending
     }
 
     /// When the first of all those who wait has waited long enough.
     fn deadline(&self, clock: &Clock) -> Instant {
         let stall = clock
-            .stalled
-            .map(|(since, _)| since + self.limits.write_timeout);
+            .stalled_since()
+            .map(|since| since + self.limits.write_timeout);
         [self.handler.deadline(), stall]
             .into_iter()
             .flatten()
             .fold(self.session.deadline(), Ord::min)
     }
 
-    fn handle_text(&mut self, now: Instant, text: &str) -> Result<(), Ending> {
-        match Packet::decode(text) {
-            Ok(packet) => self.handle_packet(now, packet),
-            Err(error) => Err(self.violation(&error)),
+    fn handle_wake(&mut self, now: Instant, wake: Wake) -> Result<(), Ending> {
+        match wake {
+            Wake::Received(Received::Text(text)) => {
+                self.handle_packet(now, self.dialect.decode_text(&text))
+            }
+            Wake::Received(Received::Binary(bytes)) => {
+                self.handle_packet(now, self.dialect.decode_binary(bytes))
+            }
+            Wake::Received(Received::End(end)) => Err((end.reason(), end)),
+            Wake::Probed(received) => {
+                self.handle_probed(now, &received);
+                Ok(())
+            }
+            Wake::Posted(body) => self.handle_posted(now, body),
+            Wake::PollAbandoned => Err((CloseReason::TransportClosed, End::Broken)),
+            Wake::Close(reason) => Err((reason, End::Open)),
+            Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
+            Wake::Knock(_) | Wake::Timeout => Ok(()),
         }
     }
 
-    fn handle_packet(&mut self, now: Instant, packet: Packet<'_>) -> Result<(), Ending> {
+    fn handle_packet(
+        &mut self,
+        now: Instant,
+        packet: Result<Packet<'_>, impl fmt::Display>,
+    ) -> Result<(), Ending> {
+        let packet = packet.map_err(|error| self.violation(&error))?;
         match self.session.handle_packet(now, packet) {
             Ok(Input::Nothing) => Ok(()),
             Ok(Input::Message(message)) => self
@@ -199,16 +297,155 @@ impl<H: SessionHandler, I> Driver<H, I> {
         }
     }
 
+    fn handle_knock(&mut self, now: Instant, knock: Knock) -> Result<(), Ending> {
+        match (knock, &mut self.transport) {
+            (Knock::Poll(reply), Transport::Polling(polling)) => match self.session.handle_poll() {
+                Ok(()) => {
+                    polling.hold(reply);
+                    Ok(())
+                }
+                Err(violation) => Err(self.overlap(reply, &violation)),
+            },
+            (Knock::Post(post), Transport::Polling(polling)) => match self.session.handle_post(now)
+            {
+                Ok(()) => {
+                    polling.read(post);
+                    Ok(())
+                }
+                Err(violation) => Err(self.overlap(post.reply, &violation)),
+            },
+            (Knock::Poll(reply) | Knock::Post(Post { reply, .. }), Transport::WebSocket(..)) => {
+                let _gone = reply.send(engine::refusal(Refusal::BadRequest));
+                Ok(())
+            }
+            (Knock::WebSocket(upgrade), _) => {
+                let candidate = Candidate::new(upgrade, self.dialect, Arc::clone(&self.limits));
+                if self.session.handle_websocket(now) {
+                    self.candidate = Some(Box::new(candidate));
+                } else {
+                    // It gets its 101, as the official suites expect, and harms nothing.
+                    candidate.close(End::Open, &self.limits, &self.running);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Two GETs or two POSTs at once: the client has lost count, and nobody can say what it has got.
+    fn overlap(&self, reply: Reply, violation: &dyn fmt::Display) -> Ending {
+        let _gone = reply.send(answer::empty(StatusCode::BAD_REQUEST));
+        let (_, end) = self.violation(violation);
+        (CloseReason::TransportError, end)
+    }
+
+    fn handle_posted(
+        &mut self,
+        now: Instant,
+        body: Result<Posted, BodyError>,
+    ) -> Result<(), Ending> {
+        self.session.handle_post_end();
+        let (answer, outcome) = match body {
+            Ok(Posted { bytes, is_binary }) => {
+                let outcome = self.handle_payload(now, is_binary, &bytes);
+                (polling::ok(), outcome)
+            }
+            Err(BodyError::TooLarge) => {
+                let answer = answer::empty(StatusCode::PAYLOAD_TOO_LARGE);
+                (answer, Err((CloseReason::PayloadTooLarge, End::Open)))
+            }
+            Err(BodyError::ContentType) => {
+                let answer = answer::empty(StatusCode::BAD_REQUEST);
+                (answer, Err((CloseReason::ParseError, End::Open)))
+            }
+            Err(BodyError::Aborted) => return Err((CloseReason::TransportClosed, End::Open)),
+        };
+        match &mut self.transport {
+            Transport::Polling(polling) => polling.finish_post(answer),
+            Transport::WebSocket(_, late) => {
+                if let Some(mut polling) = late.take() {
+                    polling.finish_post(answer);
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Protocol, "Payload encoding": the packets of a POST, in order, as far as they are any.
+    fn handle_payload(&mut self, now: Instant, is_binary: bool, body: &[u8]) -> Result<(), Ending> {
+        let max_packets = self.limits.max_payload_packets;
+        for packet in self.dialect.decode_payload(is_binary, body, max_packets) {
+            self.handle_packet(now, packet)?;
+        }
+        Ok(())
+    }
+
+    fn handle_probed(&mut self, now: Instant, received: &Received) {
+        let packet = match received {
+            Received::Text(text) => self.dialect.decode_text(text).ok(),
+            Received::Binary(_) | Received::End(_) => None,
+        };
+        let verdict = match packet {
+            Some(packet) => self.session.handle_probe(now, &packet),
+            None => {
+                self.session.handle_websocket_lost(now);
+                Probed::Reject
+            }
+        };
+        match (verdict, &mut self.candidate) {
+            (Probed::Answer(frame), Some(candidate)) => candidate.push(&frame),
+            (Probed::Switch, _) => self.switch(),
+            _ => self.reject_candidate(match received {
+                Received::End(end) => *end,
+                Received::Text(_) | Received::Binary(_) => End::Open,
+            }),
+        }
+    }
+
+    /// The session goes on on the WebSocket (protocol, "Upgrade").
+    fn switch(&mut self) {
+        let Some(link) = self
+            .candidate
+            .take()
+            .and_then(|candidate| candidate.into_link())
+        else {
+            return;
+        };
+        log::debug!("{} moved to websocket", self.name);
+        if let Transport::Polling(mut polling) =
+            mem::replace(&mut self.transport, Transport::WebSocket(link, None))
+        {
+            // A client that moves has no GET left; if it has, it shall not wait for ever.
+            polling.answer(&[Packet::Noop.encode()]);
+            if let Transport::WebSocket(_, late) = &mut self.transport
+                && polling.is_reading()
+            {
+                *late = Some(polling);
+            }
+        }
+    }
+
+    fn reject_candidate(&mut self, end: End) {
+        if let Some(candidate) = self.candidate.take() {
+            candidate.close(end, &self.limits, &self.running);
+        }
+    }
+
     fn handle_timeout(&mut self, now: Instant, clock: &Clock) -> Result<(), Ending> {
-        if let Some((since, _)) = clock.stalled
-            && since + self.limits.write_timeout <= now
+        if now < self.deadline(clock) {
+            return Ok(());
+        }
+        if clock
+            .stalled_since()
+            .is_some_and(|since| since + self.limits.write_timeout <= now)
         {
             return Err((CloseReason::WriteStalled, End::Broken));
         }
-        match self.session.handle_timeout(now) {
-            Due::Nothing => {}
-            Due::Ping => self.link.push(&Packet::Ping("").encode()),
-            Due::PingTimeout => return Err((CloseReason::PingTimeout, End::Open)),
+        loop {
+            match self.session.handle_timeout(now) {
+                Due::Nothing => break,
+                Due::Reject => self.reject_candidate(End::Open),
+                Due::Close(reason) => return Err((reason, End::Open)),
+            }
         }
         self.handler
             .handle_timeout(now)
@@ -219,6 +456,42 @@ impl<H: SessionHandler, I> Driver<H, I> {
         log::info!("{}: the client sent {violation}", self.name);
         (CloseReason::ParseError, End::Open)
     }
+
+    /// Ends everything that belongs to the session. The goodbye waits for the peer: in a task of its own it
+    /// needs no room in this one, which an idle session would keep all its life.
+    fn close(mut self, reason: CloseReason, end: End) {
+        let last_word = self.handler.handle_close(reason);
+        let goodbye = self.session.handle_close(reason);
+        self.reject_candidate(End::Open);
+        match self.transport {
+            Transport::WebSocket(mut link, _) => {
+                if let Some(last_word) = last_word {
+                    link.push(&last_word);
+                }
+                if end != End::Broken {
+                    tokio::spawn(link.close(end, self.limits, self.running));
+                }
+            }
+            Transport::Polling(mut polling) if polling.is_held() => {
+                polling.answer(&last_word.into_iter().chain([goodbye]).collect::<Vec<_>>());
+            }
+            Transport::Polling(_) => {
+                if let (Some(last_word), Some(door)) = (last_word, self.door) {
+                    // Someone is to be told why: at the next GET, with what was said before.
+                    let (dialect, outbound) = (self.dialect, self.outbound);
+                    let last = vec![last_word, goodbye];
+                    let held = (self.registration, self.running);
+                    let goodbye = Goodbye {
+                        door,
+                        dialect,
+                        outbound,
+                        last,
+                    };
+                    tokio::spawn(goodbye.say(self.limits.goodbye_timeout, held));
+                }
+            }
+        }
+    }
 }
 
 impl End {
@@ -227,42 +500,6 @@ impl End {
             Self::Open | Self::ClosedByPeer => CloseReason::TransportClosed,
             Self::Failed(_) | Self::Broken => CloseReason::TransportError,
         }
-    }
-}
-
-/// The session's view of time: one timer, and since when the client takes nothing.
-struct Clock {
-    timer: Pin<Box<Sleep>>,
-    /// Since when the client has taken nothing, and how many bytes it had taken by then.
-    stalled: Option<(Instant, u64)>,
-}
-
-impl Clock {
-    fn new(deadline: Instant) -> Self {
-        Self {
-            timer: Box::pin(sleep_until(deadline.into())),
-            stalled: None,
-        }
-    }
-
-    /// Notes whether the client takes nothing, given how many bytes it has taken in all. Any progress
-    /// starts the waiting anew.
-    fn note_progress(&mut self, blocked: bool, written: u64) {
-        self.stalled = match self.stalled {
-            _ if !blocked => None,
-            Some((since, before)) if before == written => Some((since, before)),
-            _ => Some((Instant::now(), written)),
-        };
-    }
-
-    /// Waits for `deadline`. A timer that goes off too early is cheaper than one that is set anew each
-    /// time that the deadline moves away, so it is only ever brought forward; `handle_timeout` looks again.
-    fn poll_deadline(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-        let deadline = deadline.into();
-        if self.timer.is_elapsed() || deadline < self.timer.deadline() {
-            self.timer.as_mut().reset(deadline);
-        }
-        self.timer.as_mut().poll(context)
     }
 }
 

@@ -2,23 +2,26 @@
 
 use super::{
     Admission, Answer, Denied, Limits, Sessions, answer,
-    driver::{Driver, SessionName},
+    candidate::Candidate,
+    door::{Door, Doorkeeper, Knock, Reply},
+    driver::{Driver, SessionName, Transport},
     link::{End, Link, PutAside},
+    polling::{self, Polling, Post},
     websocket::{self, HandshakeError},
 };
 use crate::engineio::{
-    Application, CloseReason, Frame, Opening, Session, Sid, Timing,
-    handshake::{Asked, Query, Refusal, Request},
+    Application, CloseReason, Dialect, Frame, Revision, Session, Sid, Timing,
+    handshake::{Asked, Method, Query, Refusal, Request},
+    open_packet,
     outbound::{Inbox, Order, Outbound},
 };
 use hyper::{
-    Method, StatusCode,
+    StatusCode,
     body::Incoming,
-    header::{CONNECTION, HeaderValue},
+    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
     http::request::Parts,
-    upgrade::{OnUpgrade, Upgraded},
+    upgrade::OnUpgrade,
 };
-use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use std::{
     fmt,
@@ -29,7 +32,7 @@ use std::{
     },
     time::Instant,
 };
-use tokio::{net::TcpStream, sync::watch};
+use tokio::sync::{oneshot, watch};
 
 /// What an engine promises its clients, and what it asks of them.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ pub struct Settings {
 pub struct Engine<A: Application, D> {
     application: A,
     admission: D,
-    timing: Timing,
+    timing: Arc<Timing>,
     limits: Arc<Limits>,
     sessions: Arc<Sessions<A::Identity>>,
     /// The next session's name in the log.
@@ -64,7 +67,7 @@ where
         Arc::new(Self {
             application,
             admission,
-            timing,
+            timing: Arc::new(timing),
             limits: Arc::new(limits),
             sessions: Sessions::new(),
             next_name: AtomicU64::new(1),
@@ -77,24 +80,28 @@ where
         &self.sessions
     }
 
-    /// Answers a request to the endpoint. A 101 has started the session's task already.
+    /// Answers a request to the endpoint. A GET on long-polling waits until there is something to answer.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the client has got no session.
+    /// Dropped before it is ready, the client has got no answer: a session on long-polling then ends, as the
+    /// protocol wants it.
     pub async fn handle(
         self: &Arc<Self>,
         mut request: hyper::Request<Incoming>,
         peer: SocketAddr,
     ) -> Answer {
         let upgrade = hyper::upgrade::on(&mut request);
-        let (parts, _body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let is_upgrade = websocket::is_upgrade(&parts);
-        match self.open(&parts, is_upgrade, upgrade, peer).await {
-            Ok(accepted) => accepted,
+        match self
+            .answer(&parts, body, is_upgrade.then_some(upgrade), peer)
+            .await
+        {
+            Ok(answer) => answer,
             Err(turned_away) => {
                 let answer = turned_away.answer(is_upgrade);
                 log::info!(
-                    "{peer} gets no session: {} {turned_away}",
+                    "{peer} is turned away: {} {turned_away}",
                     answer.status().as_u16()
                 );
                 answer
@@ -103,107 +110,224 @@ where
     }
 
     /// Protocol, "Handshake", with the checks in the reference's order, and all of them before the 101.
-    async fn open(
+    async fn answer(
         self: &Arc<Self>,
         parts: &Parts,
-        is_upgrade: bool,
-        upgrade: OnUpgrade,
+        body: Incoming,
+        upgrade: Option<OnUpgrade>,
         peer: SocketAddr,
     ) -> Result<Answer, TurnedAway> {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let method = match parts.method {
+            hyper::Method::GET => Method::Get,
+            hyper::Method::POST => Method::Post,
+            _ => Method::Other,
+        };
         let request = Request {
             query,
-            is_get: parts.method == Method::GET,
-            is_upgrade,
+            method,
+            is_upgrade: upgrade.is_some(),
         };
-        let is_session =
-            |sid: &str| Sid::parse(sid).is_some_and(|sid| self.sessions.contains(&sid));
-        if request.verify(is_session)? == Asked::Duplicate {
-            let accepted = websocket::accept(&parts.headers)?;
-            self.spawn(upgrade, Self::close_at_once);
-            return Ok(accepted);
+        let mut found = None;
+        let asked = request.verify(|sid| {
+            found = self.sessions.find(sid);
+            found.is_some()
+        })?;
+        match (asked, found, upgrade) {
+            (Asked::OpenWebSocket | Asked::OpenPolling, _, upgrade) => {
+                let identity = self.admission.admit(parts).await?;
+                request.verify_version()?;
+                let dialect = Dialect {
+                    revision: Revision::V4,
+                    base64_only: request.query.base64_only,
+                };
+                match upgrade {
+                    Some(upgrade) => {
+                        let accepted = websocket::accept(&parts.headers)?;
+                        self.open_on_websocket(upgrade, dialect, identity, peer);
+                        Ok(accepted)
+                    }
+                    None => self.open_on_polling(dialect, identity, peer),
+                }
+            }
+            (_, Some(found), upgrade) => {
+                if !self.admission.is_same(&found.identity, parts) {
+                    return Err(OTHER_KEY.into());
+                }
+                match (asked, upgrade) {
+                    (Asked::WebSocket, Some(upgrade)) => {
+                        let accepted = websocket::accept(&parts.headers)?;
+                        self.bring_websocket(upgrade, found.door);
+                        Ok(accepted)
+                    }
+                    (Asked::Post, _) => {
+                        let is_binary = parts
+                            .headers
+                            .get(CONTENT_TYPE)
+                            .is_some_and(|kind| kind == BINARY);
+                        self.ask(found.door, |reply| {
+                            Knock::Post(Post {
+                                body,
+                                is_binary,
+                                reply,
+                            })
+                        })
+                        .await
+                    }
+                    _ => self.ask(found.door, Knock::Poll).await,
+                }
+            }
+            (_, None, _) => Err(Refusal::SessionUnknown.into()),
         }
-        let identity = self.admission.admit(parts).await?;
-        request.verify_version()?;
-        let accepted = websocket::accept(&parts.headers)?;
-        self.spawn(upgrade, move |engine, link, running| {
-            engine.serve(link, identity, peer, running);
-        });
-        Ok(accepted)
     }
 
-    /// Once the 101 is out, goes on with `next`.
-    fn spawn(
+    /// Lets a session's task answer a request.
+    async fn ask(
+        &self,
+        door: Option<Arc<Door>>,
+        knock: impl FnOnce(Reply) -> Knock,
+    ) -> Result<Answer, TurnedAway> {
+        // Born on a WebSocket, it has no use for other requests.
+        let door = door.ok_or(Refusal::BadRequest)?;
+        let (reply, answer) = oneshot::channel();
+        door.knock(knock(reply));
+        answer.await.map_err(|_| Refusal::SessionUnknown.into())
+    }
+
+    /// Once the 101 is out, brings the WebSocket to its session, or closes it if the session has one.
+    fn bring_websocket(&self, upgrade: OnUpgrade, door: Option<Arc<Door>>) {
+        match door {
+            Some(door) => door.knock(Knock::WebSocket(upgrade)),
+            None => {
+                let dialect = Dialect {
+                    revision: Revision::V4,
+                    base64_only: false,
+                };
+                Candidate::new(upgrade, dialect, Arc::clone(&self.limits)).close(
+                    End::Open,
+                    &self.limits,
+                    &self.tasks.subscribe(),
+                );
+            }
+        }
+    }
+
+    /// Opens a session once the 101 is out.
+    fn open_on_websocket(
         self: &Arc<Self>,
         upgrade: OnUpgrade,
-        next: impl FnOnce(&Self, Link, watch::Receiver<()>) + Send + 'static,
+        dialect: Dialect,
+        identity: Arc<A::Identity>,
+        peer: SocketAddr,
     ) {
         let engine = Arc::clone(self);
         let running = self.tasks.subscribe();
         tokio::spawn(async move {
-            match upgrade.await.map(Accepted::of) {
-                Ok(Some(Accepted { stream, early })) => {
-                    let link = Link::new(stream, early, &engine.limits).await;
-                    next(&engine, link, running);
+            let Some(mut link) = Link::open(upgrade, dialect, &engine.limits).await else {
+                return;
+            };
+            match engine.open_packet(&[]) {
+                Ok((sid, packet)) => {
+                    link.push(&packet);
+                    let transport = Transport::WebSocket(link, None);
+                    let session = Session::open(
+                        Instant::now(),
+                        dialect.revision,
+                        Arc::clone(&engine.timing),
+                        true,
+                    );
+                    engine.start(
+                        transport, session, None, dialect, sid, identity, peer, running,
+                    );
                 }
-                Ok(None) => {
-                    log::error!("a connection that is not plain TCP cannot carry a WebSocket")
-                }
-                Err(error) => log::debug!("the connection broke during the handshake: {error}"),
+                Err(error) => log::error!("{error}"),
             }
         });
     }
 
-    /// Opens the session, and leaves it to a task of its own.
-    fn serve(
+    /// Opens a session, and answers with its first packet.
+    fn open_on_polling(
         &self,
-        mut link: Link,
+        dialect: Dialect,
+        identity: Arc<A::Identity>,
+        peer: SocketAddr,
+    ) -> Result<Answer, TurnedAway> {
+        let (sid, packet) = self.open_packet(&["websocket"]).map_err(|error| {
+            log::error!("{error}");
+            Refusal::BadRequest
+        })?;
+        let transport = Transport::Polling(Box::new(Polling::new(dialect)));
+        let session = Session::open(
+            Instant::now(),
+            dialect.revision,
+            Arc::clone(&self.timing),
+            false,
+        );
+        let door = Arc::new(Door::default());
+        self.start(
+            transport,
+            session,
+            Some(door),
+            dialect,
+            sid,
+            identity,
+            peer,
+            self.tasks.subscribe(),
+        );
+        Ok(polling::payload(dialect, &[packet]))
+    }
+
+    /// A new session id, and the packet that tells it to the client.
+    fn open_packet(&self, upgrades: &[&'static str]) -> Result<(Sid, Frame), OpenError> {
+        let sid = Sid::random().map_err(OpenError::Random)?;
+        let max_payload = self.limits.max_payload_bytes;
+        let packet =
+            open_packet(&sid, upgrades, &self.timing, max_payload).map_err(OpenError::Json)?;
+        Ok((sid, packet))
+    }
+
+    /// Leaves a session to a task of its own.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that a session is made of, once"
+    )]
+    fn start(
+        &self,
+        transport: Transport,
+        session: Session,
+        door: Option<Arc<Door>>,
+        dialect: Dialect,
+        sid: Sid,
         identity: Arc<A::Identity>,
         peer: SocketAddr,
         running: watch::Receiver<()>,
     ) {
         let name = SessionName(self.next_name.fetch_add(1, Ordering::Relaxed));
-        let sid = match Sid::random() {
-            Ok(sid) => sid,
-            Err(error) => return log::error!("no session without random numbers: {error}"),
-        };
-        let opening = Opening {
-            sid: &sid,
-            upgrades: &[],
-            timing: &self.timing,
-            max_payload: self.limits.max_payload_bytes,
-        };
-        match Frame::json("0", &opening) {
-            Ok(opening) => link.push(&opening),
-            Err(error) => return log::error!("the open packet cannot be encoded: {error}"),
-        }
-        let now = Instant::now();
-        log::info!("{name} opened on websocket for {peer}");
+        log::info!("{name} opened on {} for {peer}", transport.name());
         let inbox = Arc::new(Inbox::new(self.limits.max_waiting_bytes));
-        let registration = self
-            .sessions
-            .register(sid, Arc::clone(&identity), Arc::clone(&inbox));
+        let registration =
+            self.sessions
+                .register(sid, Arc::clone(&identity), Arc::clone(&inbox), door.clone());
         if !self.admission.still_admits(&identity) {
             inbox.push(Order::Close(CloseReason::ServerDisconnected));
         }
         let driver = Driver {
-            link,
+            transport,
             put_aside: PutAside::default(),
-            session: Session::open(now, self.timing.clone()),
-            handler: self.application.open(now, identity, Arc::clone(&inbox)),
+            candidate: None,
+            door: door.map(Doorkeeper),
+            dialect,
+            session,
+            handler: self
+                .application
+                .open(Instant::now(), identity, Arc::clone(&inbox)),
             outbound: Outbound::new(inbox),
             limits: Arc::clone(&self.limits),
             name,
-            _registration: registration,
+            registration,
             running,
         };
         tokio::spawn(driver.run());
-    }
-
-    /// A second WebSocket for a session that has one is accepted, as the official suites expect, and harms
-    /// nothing.
-    fn close_at_once(&self, link: Link, running: watch::Receiver<()>) {
-        tokio::spawn(link.close(End::Open, Arc::clone(&self.limits), running));
     }
 
     /// Ends all sessions, those to come as well, and waits for as long as there are any. How long that may
@@ -217,22 +341,38 @@ where
     }
 }
 
-/// A connection that has left HTTP.
-struct Accepted {
-    stream: TcpStream,
-    /// What the client sent right behind its request.
-    early: bytes::Bytes,
+/// The content type of a POST that is not text.
+const BINARY: &str = "application/octet-stream";
+
+/// The answer to whoever speaks for a session with another user's key.
+const OTHER_KEY: Denied = Denied {
+    status: StatusCode::FORBIDDEN,
+    message: "This session belongs to another API key.",
+};
+
+/// Why a session cannot be opened, although the client did nothing wrong.
+#[derive(Debug)]
+enum OpenError {
+    Random(getrandom::Error),
+    Json(serde_json::Error),
 }
 
-impl Accepted {
-    /// The TCP stream under hyper, if there is one.
-    fn of(upgraded: Upgraded) -> Option<Self> {
-        let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-        Some(Self {
-            stream: parts.io.into_inner(),
-            early: parts.read_buf,
-        })
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random(error) => write!(f, "no session without random numbers: {error}"),
+            Self::Json(error) => write!(f, "the open packet cannot be encoded: {error}"),
+        }
     }
+}
+
+/// The answer that refuses a request of long-polling.
+pub(super) fn refusal(refusal: Refusal) -> Answer {
+    let body = RefusalBody {
+        code: refusal.code(),
+        message: refusal.message(),
+    };
+    answer::json(StatusCode::BAD_REQUEST, &body)
 }
 
 /// Why a request gets no session.
@@ -257,13 +397,7 @@ impl TurnedAway {
             Self::Refused(refusal) if is_upgrade => {
                 websocket::refuse(StatusCode::BAD_REQUEST, refusal.message())
             }
-            Self::Refused(refusal) => {
-                let body = RefusalBody {
-                    code: refusal.code(),
-                    message: refusal.message(),
-                };
-                answer::json(StatusCode::BAD_REQUEST, &body)
-            }
+            Self::Refused(refused) => refusal(*refused),
             Self::Denied(denied) => {
                 /// The protocol's code for a no from the program itself.
                 const FORBIDDEN: u8 = 4;

@@ -25,6 +25,10 @@ pub struct Limits {
     pub max_headers: usize,
     /// How long an HTTP request's head may take, so that nobody holds a connection with a trickle.
     pub header_timeout: Duration,
+    /// How many packets one POST may carry.
+    pub max_payload_packets: usize,
+    /// How long a client on long-polling that is to be told goodbye may take to come for it.
+    pub goodbye_timeout: Duration,
     /// How long a peer that has been told goodbye may take to end its side of the connection.
     pub linger_timeout: Duration,
     /// How long everything together may take to end when the server goes down; then it is cut off.
@@ -42,6 +46,8 @@ impl Default for Limits {
             max_head_bytes: 16 << 10,
             max_headers: 64,
             header_timeout: Duration::from_secs(10),
+            max_payload_packets: 10_000,
+            goodbye_timeout: Duration::from_secs(30),
             linger_timeout: Duration::from_secs(1),
             shutdown_timeout: Duration::from_secs(4),
         }

@@ -1,9 +1,11 @@
 //! The link: the WebSocket of one session.
 
 use super::{Limits, wire::Wire};
-use crate::engineio::{Frame, MESSAGE};
+use crate::engineio::{Dialect, Frame, MESSAGE};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -40,6 +42,7 @@ const IGNORED_BYTES: usize = 4096;
 /// A WebSocket that carries one Engine.IO packet a message.
 pub(super) struct Link {
     websocket: WebSocketStream<Wire>,
+    dialect: Dialect,
     /// A large message, kept until the next read has begun. Only while someone else holds the memory of
     /// one does tungstenite take a fresh buffer; otherwise it would keep the large one for ever.
     large: Option<Bytes>,
@@ -80,7 +83,7 @@ impl Received {
     }
 
     /// Whether it is for the application: an Engine.IO message.
-    pub(super) fn is_message(&self) -> bool {
+    fn is_message(&self) -> bool {
         match self {
             Self::Text(text) => text.starts_with(MESSAGE),
             Self::Binary(_) => true,
@@ -97,17 +100,13 @@ pub(super) struct PutAside {
 }
 
 impl PutAside {
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    pub(super) fn push(&mut self, message: Received) {
+    fn push(&mut self, message: Received) {
         self.bytes += message.bytes();
         self.messages.push_back(message);
     }
 
     /// The oldest.
-    pub(super) fn pop(&mut self) -> Option<Received> {
+    fn pop(&mut self) -> Option<Received> {
         let message = self.messages.pop_front()?;
         self.bytes -= message.bytes();
         if self.messages.is_empty() {
@@ -118,8 +117,30 @@ impl PutAside {
 }
 
 impl Link {
+    /// Waits until the 101 is out, and takes the connection over. `None`: it broke before that, or is none
+    /// that can be taken over.
+    pub(super) async fn open(
+        upgrade: OnUpgrade,
+        dialect: Dialect,
+        limits: &Limits,
+    ) -> Option<Self> {
+        match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
+            Ok(Ok(parts)) => {
+                Some(Self::new(parts.io.into_inner(), parts.read_buf, dialect, limits).await)
+            }
+            Ok(Err(_)) => {
+                log::error!("a connection that is not plain TCP cannot carry a WebSocket");
+                None
+            }
+            Err(error) => {
+                log::debug!("the connection broke during the handshake: {error}");
+                None
+            }
+        }
+    }
+
     /// A WebSocket on a connection that has just answered 101. `early` is what came right behind the request.
-    pub(super) async fn new(stream: TcpStream, early: Bytes, limits: &Limits) -> Self {
+    async fn new(stream: TcpStream, early: Bytes, dialect: Dialect, limits: &Limits) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -135,13 +156,15 @@ impl Link {
             WebSocketStream::from_partially_read(wire, buffer, Role::Server, Some(config)).await;
         Self {
             websocket,
+            dialect,
             large: None,
         }
     }
 
     /// Queues a frame as one text message; [`Link::poll_flush`] sends it.
     pub(super) fn push(&mut self, frame: &Frame) {
-        self.websocket.get_mut().push(frame);
+        let frame = self.dialect.encode_frame(frame);
+        self.websocket.get_mut().push(&frame);
     }
 
     /// How many bytes wait to be sent.
@@ -179,6 +202,27 @@ impl Link {
             };
             return Poll::Ready(received);
         }
+    }
+
+    /// The next message that may be heard. A client that does not take its answers may not ask for more: its
+    /// messages are put aside until it does, and then it is read no further. Its pongs count all the same.
+    pub(super) fn poll_message(
+        &mut self,
+        may_ask: bool,
+        put_aside: &mut PutAside,
+        limit: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<Received> {
+        if may_ask && let Some(message) = put_aside.pop() {
+            return Poll::Ready(message);
+        }
+        while may_ask || put_aside.bytes < limit {
+            match ready!(self.poll_receive(context)) {
+                received if may_ask || !received.is_message() => return Poll::Ready(received),
+                message => put_aside.push(message),
+            }
+        }
+        Poll::Pending
     }
 
     fn keep_if_large(&mut self, message: &Bytes) {

@@ -3,11 +3,15 @@
 //! A connection's way, file by file:
 //!
 //! * `listener`: accepts, and hands each HTTP request to a handler; knows when to stop.
-//! * `engine`: the Engine.IO endpoint. Judges a request, asks the [`Admission`], answers 101 or a refusal.
+//! * `engine`: the Engine.IO endpoint. Judges a request, asks the [`Admission`], opens sessions, finds those
+//!   that are open, or refuses.
 //! * `websocket`: the WebSocket handshake.
-//! * `driver`: the one task that owns a session, from the 101 to the last frame.
+//! * `driver`: the one task that owns a session, from its opening to its last frame; `clock` is its timer.
+//! * `door`, `polling`: how the requests of long-polling reach that task, and what it does with them.
+//! * `candidate`: a WebSocket that is to take over from long-polling.
 //! * `link`, `wire`: the WebSocket under the driver, and the bytes under that.
-//! * `sessions`: who is connected, for whoever has to end sessions.
+//! * `goodbye`: for a client that has to be told something and does not poll just now.
+//! * `sessions`: who is connected, for whoever has to find or end sessions.
 //! * `cors`, `answer`: what goes onto every HTTP answer.
 //! * `limits`: all that bounds what a peer can make grow.
 //!
@@ -16,12 +20,17 @@
 
 mod admission;
 mod answer;
+mod candidate;
+mod clock;
 mod cors;
+mod door;
 mod driver;
 mod engine;
+mod goodbye;
 mod limits;
 mod link;
 mod listener;
+mod polling;
 mod sessions;
 mod websocket;
 mod wire;

@@ -1,5 +1,6 @@
 //! The sessions that are alive, for whoever has to find or end them.
 
+use super::door::Door;
 use crate::engineio::{
     CloseReason, Sid,
     outbound::{Inbox, Order},
@@ -24,6 +25,15 @@ struct State<I> {
 struct Entry<I> {
     identity: Arc<I>,
     inbox: Arc<Inbox>,
+    door: Option<Arc<Door>>,
+}
+
+/// A session that was found.
+pub(super) struct Found<I> {
+    /// Whose it is.
+    pub(super) identity: Arc<I>,
+    /// Where its HTTP requests go; a session that was born on a WebSocket has no use for any.
+    pub(super) door: Option<Arc<Door>>,
 }
 
 /// A session's place among those alive. It ends with this value.
@@ -48,21 +58,34 @@ impl<I> Sessions<I> {
         sid: Sid,
         identity: Arc<I>,
         inbox: Arc<Inbox>,
+        door: Option<Arc<Door>>,
     ) -> Registration<I> {
         let mut state = self.lock();
         if let Some(reason) = state.closing {
             inbox.push(Order::Close(reason));
         }
-        state.alive.insert(sid, Entry { identity, inbox });
+        state.alive.insert(
+            sid,
+            Entry {
+                identity,
+                inbox,
+                door,
+            },
+        );
         Registration {
             sessions: Arc::clone(self),
             sid,
         }
     }
 
-    /// Whether the session is alive.
-    pub(super) fn contains(&self, sid: &Sid) -> bool {
-        self.lock().alive.contains_key(sid)
+    /// The session with this id, if it is alive.
+    pub(super) fn find(&self, sid: &str) -> Option<Found<I>> {
+        let state = self.lock();
+        let entry = state.alive.get(&Sid::parse(sid)?)?;
+        Some(Found {
+            identity: Arc::clone(&entry.identity),
+            door: entry.door.clone(),
+        })
     }
 
     /// How many there are.

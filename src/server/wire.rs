@@ -24,6 +24,12 @@ const SLICES: usize = 128;
 /// How much of tungstenite's own may wait: a few pongs. More only comes when a peer asks and does not read.
 const CONTROL_BYTES: usize = 1024;
 
+/// The first fragment of a text message, and the last.
+const FIN_TEXT: u8 = 0x81;
+
+/// The first fragment of a binary message, and the last.
+const FIN_BINARY: u8 = 0x82;
+
 /// A TCP stream that queues what it cannot send yet.
 pub(super) struct Wire {
     stream: TcpStream,
@@ -58,9 +64,13 @@ impl Wire {
         }
     }
 
-    /// Queues a frame as one text message.
+    /// Queues a frame as one message.
     pub(super) fn push(&mut self, frame: &Frame) {
-        self.push_piece(Header::text(frame.bytes().len()), frame.bytes().clone());
+        let (first_byte, payload) = match frame {
+            Frame::Text(bytes) => (FIN_TEXT, bytes),
+            Frame::Binary(bytes) => (FIN_BINARY, bytes),
+        };
+        self.push_piece(Header::new(first_byte, payload.len()), payload.clone());
     }
 
     /// How many bytes wait.
@@ -100,10 +110,8 @@ impl Wire {
 }
 
 impl Header {
-    fn text(length: usize) -> Self {
-        /// The last fragment of a text message, and the first.
-        const FIN_TEXT: u8 = 0x81;
-        let mut bytes = [FIN_TEXT, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    fn new(first_byte: u8, length: usize) -> Self {
+        let mut bytes = [first_byte, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let [_, short, extended @ ..] = &mut bytes;
         let end = match (u8::try_from(length), u16::try_from(length)) {
             (Ok(length @ 0..=125), _) => {
