@@ -44,8 +44,8 @@ impl Candidate {
         let Self::Open(link) = self else {
             return Poll::Pending;
         };
-        // What is left to send is a probe's answer: the kernel takes it at once, or the peer is lost.
-        if let Poll::Ready(Err(_)) = link.poll_flush(context) {
+        // A peer that does not take the answers to its probes gets no more of them.
+        if ready!(link.poll_flush(context)).is_err() {
             return Poll::Ready(Received::End(End::Broken));
         }
         link.poll_receive(context)
@@ -66,8 +66,11 @@ impl Candidate {
         }
     }
 
-    /// Closes it in good order, in a task of its own.
+    /// Closes it in good order, in a task of its own; one that is broken is just dropped.
     pub(super) fn close(self, end: End, limits: &Arc<Limits>, running: &watch::Receiver<()>) {
+        if end == End::Broken {
+            return;
+        }
         let (limits, running) = (Arc::clone(limits), running.clone());
         tokio::spawn(async move {
             let link = match self {

@@ -494,15 +494,6 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     }
 }
 
-impl End {
-    fn reason(self) -> CloseReason {
-        match self {
-            Self::Open | Self::ClosedByPeer => CloseReason::TransportClosed,
-            Self::Failed(_) | Self::Broken => CloseReason::TransportError,
-        }
-    }
-}
-
 impl fmt::Display for SessionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "session {}", self.0)

@@ -1,7 +1,7 @@
 //! The link: the WebSocket of one session.
 
 use super::{Limits, wire::Wire};
-use crate::engineio::{Dialect, Frame, MESSAGE};
+use crate::engineio::{CloseReason, Dialect, Frame, MESSAGE};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -275,6 +275,14 @@ impl Link {
 }
 
 impl End {
+    /// Why a session ends whose connection has come to this.
+    pub(super) fn reason(self) -> CloseReason {
+        match self {
+            Self::Open | Self::ClosedByPeer => CloseReason::TransportClosed,
+            Self::Failed(_) | Self::Broken => CloseReason::TransportError,
+        }
+    }
+
     /// What an error of tungstenite's says about the connection.
     fn of(error: &Error) -> Self {
         match error {
