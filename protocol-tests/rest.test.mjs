@@ -130,3 +130,12 @@ serverTest("no key gets into the log", { users }, async (server) => {
   await server.logged(/is turned away: 400/);
   assert.ok(!server.stderr.includes(server.key("alice")) && !server.stderr.includes("f".repeat(64)));
 });
+
+serverTest("a head that is too large is refused, up to there it is not", { users }, async (server) => {
+  const withHeaders = (headers) => get(server, "/api/status", headers);
+  const many = (count) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`X-Filler-${i}`, "x"]));
+  assert.equal((await withHeaders({ "X-Large": "x".repeat(12 << 10) })).status, 200);
+  assert.equal((await withHeaders({ "X-Large": "x".repeat(20 << 10) })).status, 431);
+  assert.equal((await withHeaders(many(50))).status, 200);
+  assert.equal((await withHeaders(many(70))).status, 431);
+});

@@ -529,3 +529,21 @@ serverTest("they all come back after a restart", { users: MIXED.map(({ name }) =
     for (const other of players) assert.deepEqual(await other.next("activity"), expected);
   }
 });
+
+serverTest("a reset while the WebSocket is being accepted leaves the session on polling", {}, async (server) => {
+  for (let round = 0; round < 60; round += 1) {
+    const session = await PollingSession.join(server, "alice");
+    const path = session.path.replace("transport=polling", "transport=websocket");
+    const socket = net.connect(server.port, "127.0.0.1");
+    socket.on("error", () => {});
+    await new Promise((resolve) => socket.once("connect", resolve));
+    // Gone before the 101, with it, or right behind it: each round hits another moment.
+    await new Promise((resolve) => socket.write(upgradeRequest({ path, headers: { "X-Api-Key": server.key("alice") } }), resolve));
+    for (let i = 0; i < round % 4; i += 1) await turn();
+    socket.resetAndDestroy();
+    await session.send(play(round));
+    while (ackOf(await session.packet()) !== round);
+    await session.send("1");
+  }
+  // The end of every server test: nothing panicked.
+});
