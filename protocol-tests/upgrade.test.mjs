@@ -280,7 +280,7 @@ for (const [version, connect] of [["4.8.3", io], ["3.1.3", io3]]) {
       assert.deepEqual(acks, numbers(1, last));
       let seen = 0;
       while (seen !== last) {
-        const { game_id } = await bob.next("activity");
+        const [{ game_id }] = await bob.news();
         assert.ok(game_id > seen, `${game_id} after ${seen}`);
         seen = game_id;
       }

@@ -45,6 +45,12 @@ export class Player {
     return item.args[0];
   }
 
+  /** What it is told next of others: one activity, or, where there were too many for it, all as they are now. */
+  async news(milliseconds = DEADLINE_MS) {
+    const wanted = ({ event }) => event === "activity" || event === "activities";
+    return [(await this.#inbox.take("news of the others", wanted, milliseconds)).args[0]].flat();
+  }
+
   /** The first arguments of all events of that name that were not taken yet. */
   all(event) {
     return this.#inbox.takeAll((candidate) => candidate.event === event).map((item) => item.args[0]);
