@@ -120,6 +120,7 @@ fn the_defaults() {
         connect_timeout: Duration::from_millis(45_000),
         upgrade_timeout: Duration::from_millis(10_000),
         poll_timeout: Duration::from_millis(20_000),
+        allow_eio3: false,
     };
     assert_eq!(config(&[]), Ok(expected.clone()));
     let empty: Vec<(&str, &str)> = SETTINGS.iter().map(|setting| (setting.name, " ")).collect();
@@ -625,6 +626,7 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "ENGINE_CONNECT_TIMEOUT_MS=45000",
             "ENGINE_UPGRADE_TIMEOUT_MS=10000",
             "ENGINE_POLL_TIMEOUT_MS=20000",
+            "ENGINE_ALLOW_EIO3=false",
             "# There is no user file yet: the first start makes it, with an admin, and prints the key.",
         ]
     );

@@ -3,12 +3,12 @@
 //! Listens on 127.0.0.1 and ::1 at `PORT` (3000) and sends every Engine.IO message on `/engine.io/` back as it
 //! came, to anyone. Its settings are what the suites expect, and can be changed by the environment:
 //! `PING_INTERVAL` (300), `PING_TIMEOUT` (200), `UPGRADE_TIMEOUT` (1000), all in milliseconds, and
-//! `MAX_PAYLOAD` (1000000), in bytes.
+//! `MAX_PAYLOAD` (1000000), in bytes. With `EIO3=1` clients of Engine.IO version 3 are served, too.
 
 use hyper::{Request, StatusCode, body::Incoming, http::request::Parts};
 use rollcall::{
     engineio::{
-        Application, CloseReason, Frame, Message, SessionHandler, Timing,
+        Application, CloseReason, Frame, Message, Revision, SessionHandler, Timing,
         outbound::{Inbox, Order},
     },
     server::{
@@ -36,7 +36,13 @@ impl Application for Echo {
     type Identity = ();
     type Handler = Echoer;
 
-    fn open(&self, _now: Instant, _identity: Arc<()>, inbox: Arc<Inbox>) -> Echoer {
+    fn open(
+        &self,
+        _now: Instant,
+        _revision: Revision,
+        _identity: Arc<()>,
+        inbox: Arc<Inbox>,
+    ) -> Echoer {
         Echoer(inbox)
     }
 }
@@ -128,6 +134,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Settings {
             timing,
             limits: limits.clone(),
+            allow_eio3: env::var_os("EIO3").is_some_and(|value| value == "1"),
         },
     )));
 

@@ -1096,10 +1096,11 @@ fn verdicts_come_in_the_order_of_the_reference() {
             query: Query::parse(query),
             method,
             is_upgrade,
+            allow_eio3: false,
         };
-        let asked = request.verify(|sid| sid == "living")?;
+        let asked = request.verify(|sid| (sid == "living").then_some(Revision::V4))?;
         match asked {
-            Open | OpenPolling => request.verify_version().map(|()| asked),
+            Open | OpenPolling => request.verify_version().map(|_| asked),
             Poll | Post | Duplicate => Ok(asked),
         }
     }
@@ -1395,6 +1396,43 @@ fn verdicts_come_in_the_order_of_the_reference() {
 }
 
 #[test]
+fn version_3_is_spoken_where_it_is_allowed_and_with_those_who_began_so() {
+    for (query, allow_eio3, expected) in [
+        ("EIO=3", true, Ok(Revision::V3)),
+        ("EIO=3", false, Err(Refusal::UnsupportedVersion)),
+        ("EIO=4&EIO=3", true, Ok(Revision::V3)),
+        ("EIO=4", true, Ok(Revision::V4)),
+        ("EIO=5", true, Err(Refusal::UnsupportedVersion)),
+        ("EIO=03", true, Err(Refusal::UnsupportedVersion)),
+        ("EIO=", true, Err(Refusal::UnsupportedVersion)),
+        ("", true, Err(Refusal::UnsupportedVersion)),
+    ] {
+        let request = Request {
+            query: Query::parse(query),
+            method: Method::Get,
+            is_upgrade: false,
+            allow_eio3,
+        };
+        assert_eq!(request.verify_version(), expected, "{query}, {allow_eio3}");
+    }
+    for (query, spoken, expected) in [
+        ("EIO=3", Revision::V3, Ok(Asked::Poll)),
+        ("EIO=4", Revision::V3, Err(Refusal::BadRequest)),
+        ("EIO=3", Revision::V4, Err(Refusal::BadRequest)),
+        ("", Revision::V3, Err(Refusal::BadRequest)),
+    ] {
+        let query = format!("transport=polling&sid=x&{query}");
+        let request = Request {
+            query: Query::parse(&query),
+            method: Method::Get,
+            is_upgrade: false,
+            allow_eio3: true,
+        };
+        assert_eq!(request.verify(|_| Some(spoken)), expected, "{query}");
+    }
+}
+
+#[test]
 fn a_session_is_looked_up_only_when_one_is_named() {
     let asked = |query| {
         let mut asked = Vec::new();
@@ -1402,10 +1440,11 @@ fn a_session_is_looked_up_only_when_one_is_named() {
             query: Query::parse(query),
             method: Method::Get,
             is_upgrade: true,
+            allow_eio3: false,
         };
         let _verdict = request.verify(|sid| {
             asked.push(sid.to_owned());
-            false
+            None
         });
         asked
     };

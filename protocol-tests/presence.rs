@@ -15,7 +15,7 @@ mod support;
 
 use rollcall::{
     engineio::{
-        Application, CloseReason, Message, SessionHandler,
+        Application, CloseReason, Message, Revision, SessionHandler,
         outbound::{Delivery, Inbox, Outbound},
     },
     presence::{Activity, BadReport, Change, Gateway, Hub, Report, Roster, State},
@@ -794,7 +794,9 @@ impl Community {
         });
         let inbox = Arc::new(Inbox::new(4 << 20));
         let outbound = Outbound::new(Arc::clone(&inbox));
-        let client = self.application.open(Instant::now(), user, inbox);
+        let client = self
+            .application
+            .open(Instant::now(), Revision::V4, user, inbox);
         let mut player = Player {
             client,
             outbound,

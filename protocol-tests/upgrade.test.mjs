@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { io } from "socket.io-client";
+import io2 from "socket.io-client-2";
 import { io as io3 } from "socket.io-client-3";
 import { Player } from "./support/player.mjs";
 import { assertOk, assertRefused, BAD_REQUEST, PollingSession } from "./support/polling.mjs";
@@ -255,8 +256,8 @@ async function relayed(server) {
   return { url: `http://127.0.0.1:${relay.address().port}`, key: (name) => server.key(name), adopt: (close) => server.adopt(close), release };
 }
 
-for (const [version, connect] of [["4.8.3", io], ["3.1.3", io3]]) {
-  serverTest(`client ${version}, default transports: numbered requests across the upgrade`, { timeout: 60_000 }, async (server) => {
+for (const [version, connect] of [["4.8.3", io], ["3.1.3", io3], ["2.5.0", io2]]) {
+  serverTest(`client ${version}, default transports: numbered requests across the upgrade`, { timeout: 60_000, env: { ENGINE_ALLOW_EIO3: "true" } }, async (server) => {
     const bob = await Player.join(server, "bob");
     for (let round = 0; round < 10; round += 1) {
       const relay = await relayed(server);
@@ -471,63 +472,6 @@ serverTest("a ping that nobody fetched comes on the WebSocket, once; a silent cl
   candidate.send("5");
   assert.equal(await candidate.frame(), "2");
   assert.equal(await candidate.closed(), NO_STATUS);
-});
-
-// ---------------------------------------------------------------------------------------------------------------------
-// The official clients, all in one room
-
-const TRANSPORTS = { default: ["polling", "websocket"], "polling only": ["polling"], "WebSocket only": ["websocket"] };
-const MIXED = Object.entries({ v4: io, v3: io3 }).flatMap(([version, connect]) =>
-  Object.entries(TRANSPORTS).map(([name, transports]) => ({ name: `${version}, ${name}`, options: { connect, transports } })),
-);
-
-async function room(server) {
-  const players = [];
-  for (const { name, options } of MIXED) {
-    const player = await Player.join(server, name, options);
-    if (options.transports.length === 2) await player.upgraded();
-    assert.equal(player.transport, options.transports.at(-1));
-    players.push(player);
-  }
-  return players;
-}
-
-serverTest("clients 4.8.3 and 3.1.3, each with default transports, polling only, WebSocket only: all see all", { users: MIXED.map(({ name }) => name), timeout: 60_000 }, async (server) => {
-  const players = await room(server);
-  for (const [index, player] of players.entries()) {
-    for (const report of [{ state: "ONLINE" }, { state: "PLAYING", game_id: 42 }, { state: "BUSY" }]) {
-      const expected = { user_id: index + 1, socket_id: player.sid, ...report };
-      assert.deepEqual(await player.ask("set-activity", report), { status: "ok", activity: expected });
-      for (const other of players) assert.deepEqual(await other.next("activity"), expected);
-    }
-  }
-  const busy = players.map((player, index) => ({ user_id: index + 1, socket_id: player.sid, state: "BUSY" }));
-  for (const player of players) {
-    const all = await player.ask("get-activities");
-    assert.deepEqual([...all].sort((a, b) => a.user_id - b.user_id), busy);
-  }
-  while (players.length > 1) {
-    const leaver = players.shift();
-    const socket_id = leaver.sid;
-    await leaver.leave();
-    for (const other of players) assert.deepEqual(await other.next("activity"), { user_id: MIXED.length - players.length, socket_id, state: "OFFLINE" });
-  }
-  for (const player of players) assert.deepEqual(player.all("activity"), []);
-});
-
-serverTest("they all come back after a restart", { users: MIXED.map(({ name }) => name), timeout: 60_000 }, async (server) => {
-  const players = await room(server);
-  const before = players.map(({ sid }) => sid);
-  await server.stop();
-  for (const player of players) assert.match(await player.next("disconnect"), /transport (close|error)/);
-  await server.startAgain();
-  await Promise.all(players.map((player) => player.joined()));
-  for (const [index, player] of players.entries()) {
-    assert.notEqual(player.sid, before[index]);
-    const expected = { user_id: index + 1, socket_id: player.sid, state: "ONLINE" };
-    player.emit("set-activity", { state: "ONLINE" });
-    for (const other of players) assert.deepEqual(await other.next("activity"), expected);
-  }
 });
 
 serverTest("a reset while the WebSocket is being accepted leaves the session on polling", {}, async (server) => {

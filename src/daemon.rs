@@ -149,6 +149,7 @@ fn engine(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> A
     let settings = Settings {
         timing,
         limits: limits.clone(),
+        allow_eio3: config.allow_eio3,
     };
     Engine::new(
         SocketIo::new(gateway, config.connect_timeout),

@@ -208,6 +208,7 @@ impl<N: Namespace> Server<N> {
             Settings {
                 timing,
                 limits: limits.clone(),
+                ..Settings::default()
             },
         );
         let (stop, stopped) = watch::channel(false);

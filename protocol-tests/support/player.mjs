@@ -3,6 +3,19 @@
 import { io } from "socket.io-client";
 import { DEADLINE_MS, Inbox, within } from "./wait.mjs";
 
+/** Version 2 has no `onAny`. */
+function onAny(socket, listener) {
+  if (socket.onAny) {
+    socket.onAny(listener);
+    return;
+  }
+  const { onevent } = socket;
+  socket.onevent = function (packet) {
+    listener(...packet.data);
+    onevent.call(this, packet);
+  };
+}
+
 export class Player {
   #inbox = new Inbox();
 
@@ -17,7 +30,7 @@ export class Player {
       ...options,
     });
     server.adopt(() => this.socket.disconnect());
-    this.socket.onAny((event, ...args) => this.#inbox.put({ event, args }));
+    onAny(this.socket, (event, ...args) => this.#inbox.put({ event, args }));
     for (const event of ["connect", "disconnect", "connect_error"]) {
       this.socket.on(event, (...args) => this.#inbox.put({ event, args }));
     }
@@ -35,6 +48,7 @@ export class Player {
     return this.next("activities");
   }
 
+  /** Version 2 takes the session's id for it, which nobody else is told. */
   get sid() {
     return this.socket.id;
   }
@@ -62,7 +76,7 @@ export class Player {
 
   ask(...args) {
     if (this.socket.timeout) return this.socket.timeout(DEADLINE_MS).emitWithAck(...args);
-    // Version 3 knows neither.
+    // Versions 2 and 3 know neither.
     return within(DEADLINE_MS, `the ack of ${args[0]}`, new Promise((resolve) => this.socket.emit(...args, resolve)));
   }
 

@@ -17,7 +17,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 export const ROLE = { guest: 0, user: 1, editor: 2, admin: 3 };
 export const STOP_DEADLINE_MS = 5000;
 
-function binary() {
+/** The program under test. */
+export function binary() {
   const candidates = process.env.ROLLCALL_BIN
     ? [path.resolve(process.env.ROLLCALL_BIN)]
     : ["release", "debug"].map((profile) => path.join(root, "target", profile, "rollcall"));

@@ -64,6 +64,8 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// `ENGINE_POLL_TIMEOUT_MS`: how long a session on long-polling may be without a poll.
     pub poll_timeout: Duration,
+    /// `ENGINE_ALLOW_EIO3`: whether clients of Engine.IO version 3 are served, too.
+    pub allow_eio3: bool,
 }
 
 impl Config {
@@ -116,6 +118,7 @@ impl Config {
             connect_timeout: Duration::ZERO,
             upgrade_timeout: Duration::ZERO,
             poll_timeout: Duration::ZERO,
+            allow_eio3: false,
         }
     }
 }

@@ -123,6 +123,13 @@ pub static SETTINGS: &[Setting] = &[
         secret: false,
         kind: Kind::Milliseconds(field!(poll_timeout), 1..=MAX_MS),
     },
+    Setting {
+        name: "ENGINE_ALLOW_EIO3",
+        default: "false",
+        about: "Serve clients of Engine.IO version 3 as well: socket.io-client 2, and others of its age.",
+        secret: false,
+        kind: Kind::Switch(field!(allow_eio3)),
+    },
 ];
 
 impl Setting {

@@ -1,6 +1,6 @@
 //! The seam above: what stands on Engine.IO sessions.
 
-use super::{CloseReason, Frame, Message, outbound::Inbox};
+use super::{CloseReason, Frame, Message, Revision, outbound::Inbox};
 use std::{fmt, sync::Arc, time::Instant};
 
 /// What stands on Engine.IO sessions: [`crate::socketio`], or anything else.
@@ -10,15 +10,28 @@ pub trait Application: Send + Sync + 'static {
     /// One session's part of the application.
     type Handler: SessionHandler;
 
-    /// A session opened at `now`. All that goes to its client goes into `inbox`.
-    fn open(&self, now: Instant, identity: Arc<Self::Identity>, inbox: Arc<Inbox>)
-    -> Self::Handler;
+    /// A session opened at `now` that speaks `revision`. All that goes to its client goes into `inbox`.
+    fn open(
+        &self,
+        now: Instant,
+        revision: Revision,
+        identity: Arc<Self::Identity>,
+        inbox: Arc<Inbox>,
+    ) -> Self::Handler;
 }
 
 /// One session's part of an [`Application`], owned and driven by the session's task.
 pub trait SessionHandler: Send + 'static {
     /// How a client can break the application's rules. It costs the session.
     type Violation: fmt::Display;
+
+    /// The session's task has begun. Called exactly once, and before anything else.
+    ///
+    /// # Errors
+    /// The session will be closed.
+    fn handle_open(&mut self) -> Result<(), Self::Violation> {
+        Ok(())
+    }
 
     /// Takes a message that arrived at `now`.
     ///

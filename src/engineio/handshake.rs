@@ -1,5 +1,6 @@
 //! The handshake: what a request to the Engine.IO endpoint asks for, and whether it may.
 
+use super::Revision;
 use std::{borrow::Cow, fmt};
 
 /// The query parameters that Engine.IO looks at (protocol, "Handshake").
@@ -33,6 +34,15 @@ impl<'a> Query<'a> {
         }
         parsed
     }
+
+    /// The version that the client speaks, if it is one that exists.
+    fn revision(&self) -> Option<Revision> {
+        match self.version.as_deref() {
+            Some("4") => Some(Revision::V4),
+            Some("3") => Some(Revision::V3),
+            _ => None,
+        }
+    }
 }
 
 /// A request to the endpoint, as far as the verdict depends on it.
@@ -44,6 +54,8 @@ pub struct Request<'a> {
     pub method: Method,
     /// Whether it asks for another protocol by `Connection: Upgrade`.
     pub is_upgrade: bool,
+    /// Whether version 3 of Engine.IO is spoken here besides version 4.
+    pub allow_eio3: bool,
 }
 
 /// The methods that mean something here.
@@ -91,11 +103,14 @@ pub enum Refusal {
 
 impl Request<'_> {
     /// Judges the request in the reference's order, up to the place where the admission is asked.
-    /// `is_session` tells whether an id names a session that is alive.
+    /// `revision_of` tells which version the session with an id speaks, if there is one alive.
     ///
     /// # Errors
     /// The first rule that the request breaks.
-    pub fn verify(&self, is_session: impl FnOnce(&str) -> bool) -> Result<Asked, Refusal> {
+    pub fn verify(
+        &self,
+        revision_of: impl FnOnce(&str) -> Option<Revision>,
+    ) -> Result<Asked, Refusal> {
         let on_websocket = match self.query.transport.as_deref() {
             Some("polling") => false,
             Some("websocket") => true,
@@ -103,29 +118,34 @@ impl Request<'_> {
         };
         // A WebSocket by plain HTTP, or polling by a WebSocket; said later, but nothing else can be meant.
         let is_mismatch = on_websocket != self.is_upgrade;
-        match self.query.sid.as_deref() {
-            Some(sid) if !is_session(sid) => Err(Refusal::SessionUnknown),
-            Some(_) if is_mismatch || self.verify_version().is_err() => Err(Refusal::BadRequest),
-            Some(_) if on_websocket => Ok(Asked::WebSocket),
-            Some(_) => match self.method {
+        if let Some(sid) = self.query.sid.as_deref() {
+            let spoken = revision_of(sid).ok_or(Refusal::SessionUnknown)?;
+            if is_mismatch || self.query.revision() != Some(spoken) {
+                return Err(Refusal::BadRequest);
+            }
+            return match self.method {
+                _ if on_websocket => Ok(Asked::WebSocket),
                 Method::Get => Ok(Asked::Poll),
                 Method::Post => Ok(Asked::Post),
                 Method::Other => Err(Refusal::BadRequest),
-            },
-            None if self.method != Method::Get => Err(Refusal::BadHandshakeMethod),
-            None if is_mismatch => Err(Refusal::BadRequest),
-            None if on_websocket => Ok(Asked::OpenWebSocket),
-            None => Ok(Asked::OpenPolling),
+            };
+        }
+        match self.method {
+            Method::Post | Method::Other => Err(Refusal::BadHandshakeMethod),
+            Method::Get if is_mismatch => Err(Refusal::BadRequest),
+            Method::Get if on_websocket => Ok(Asked::OpenWebSocket),
+            Method::Get => Ok(Asked::OpenPolling),
         }
     }
 
-    /// The last rule, which comes after the admission.
+    /// The last rule, which comes after the admission: the version that a new session is to speak.
     ///
     /// # Errors
-    /// The client speaks a version that is not spoken here.
-    pub fn verify_version(&self) -> Result<(), Refusal> {
-        match self.query.version.as_deref() {
-            Some("4") => Ok(()),
+    /// It is not spoken here.
+    pub fn verify_version(&self) -> Result<Revision, Refusal> {
+        match self.query.revision() {
+            Some(Revision::V4) => Ok(Revision::V4),
+            Some(Revision::V3) if self.allow_eio3 => Ok(Revision::V3),
             _ => Err(Refusal::UnsupportedVersion),
         }
     }

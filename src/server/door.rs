@@ -1,6 +1,7 @@
 //! The door: where the HTTP requests of a session find its task.
 
 use super::{Answer, polling::Post};
+use crate::engineio::Dialect;
 use hyper::upgrade::OnUpgrade;
 use std::{
     collections::VecDeque,
@@ -17,8 +18,8 @@ pub(super) enum Knock {
     Poll(Reply),
     /// A POST: read it, then answer.
     Post(Post),
-    /// A WebSocket, about to open.
-    WebSocket(OnUpgrade),
+    /// A WebSocket, about to open, and how its client wants its packets there.
+    WebSocket(OnUpgrade, Dialect),
 }
 
 /// The way to answer a request. It is closed when the client does not wait any more.

@@ -11,21 +11,20 @@ use super::{
     door::{Doorkeeper, Knock, Reply},
     engine,
     goodbye::Goodbye,
-    link::{End, Link, PutAside, Received},
-    polling::{self, BodyError, Polling, Post, Posted},
+    link::{End, PutAside, Received},
+    polling::{BodyError, Post, Posted},
     sessions::Registration,
+    transport::{Arrival, Stop, Transport},
 };
 use crate::engineio::{
-    CloseReason, Dialect, Due, Input, Packet, Probed, Session, SessionHandler,
-    handshake::Refusal,
-    outbound::{Delivery, Outbound},
+    CloseReason, Dialect, Due, Input, Packet, Probed, Session, SessionHandler, handshake::Refusal,
+    outbound::Outbound,
 };
 use futures_util::FutureExt;
 use hyper::StatusCode;
 use std::{
     fmt,
     future::{Future, poll_fn},
-    mem,
     panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
@@ -55,42 +54,17 @@ pub(super) struct Driver<H, I> {
     pub(super) running: watch::Receiver<()>,
 }
 
-/// What the session is on.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all sessions are the large one"
-)]
-pub(super) enum Transport {
-    Polling(Box<Polling>),
-    /// With the POST that was under way when the session moved here.
-    WebSocket(Link, Option<Box<Polling>>),
-}
-
-impl Transport {
-    /// Its name in the protocol.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Polling(_) => "polling",
-            Self::WebSocket(..) => "websocket",
-        }
-    }
-}
-
 /// A number that names a session in the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SessionName(pub(super) u64);
 
 /// What woke the driver.
 enum Wake {
-    /// On the session's WebSocket.
-    Received(Received),
-    /// On the one that is to take over.
+    /// On the session's transport.
+    Arrived(Arrival),
+    /// On the WebSocket that is to take over.
     Probed(Received),
     Knock(Knock),
-    /// The body of a POST is there, or will never be.
-    Posted(Result<Posted, BodyError>),
-    /// The client of the GET that waited has gone.
-    PollAbandoned,
     Close(CloseReason),
     WriteFailed,
     Timeout,
@@ -123,6 +97,9 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
 
     async fn serve(&mut self) -> Ending {
         let mut clock = Clock::new(self.session.deadline());
+        if let Err(violation) = self.handler.handle_open() {
+            return self.violation(&violation);
+        }
         loop {
             let wake = poll_fn(|context| self.poll_wake(&mut clock, context)).await;
             let now = Instant::now();
@@ -163,8 +140,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         if blocked && let Poll::Ready(reason) = self.outbound.poll_close(context) {
             return Poll::Ready(Wake::Close(reason));
         }
-        if let Poll::Ready(wake) = self.poll_arrival(blocked, context) {
-            return Poll::Ready(wake);
+        let too_far_behind = blocked && self.outbound.is_half_full();
+        if let Poll::Ready(arrival) =
+            self.transport
+                .poll_arrival(too_far_behind, &mut self.put_aside, &self.limits, context)
+        {
+            return Poll::Ready(Wake::Arrived(arrival));
         }
         if let Some(candidate) = &mut self.candidate
             && let Poll::Ready(received) = candidate.poll_receive(context)
@@ -176,74 +157,23 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             .map(|()| Wake::Timeout)
     }
 
-    /// Sends as much as the client takes, in one go. Says whether it takes no more for now.
+    /// Sends as much as the client takes. Says whether it takes no more for now.
     fn poll_send(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Result<bool, Wake> {
-        let link = match &mut self.transport {
-            Transport::WebSocket(link, _) => link,
-            Transport::Polling(polling) => {
-                let mut close = None;
-                let outbound = &mut self.outbound;
-                let answer = self.session.answer_poll(Instant::now(), || {
-                    match outbound.poll_next(context) {
-                        Poll::Ready(Delivery::Frame(frame)) => Some(frame),
-                        Poll::Ready(Delivery::Close(reason)) => {
-                            close = Some(reason);
-                            None
-                        }
-                        Poll::Pending => None,
-                    }
-                });
-                if let Some(frames) = answer {
-                    polling.answer(&frames);
+        let (session, outbound) = (&mut self.session, &mut self.outbound);
+        let sent = self
+            .transport
+            .poll_send(session, outbound, &self.limits, context);
+        match sent {
+            Ok(blocked) => {
+                if let Some(written) = self.transport.written() {
+                    clock.note_progress(blocked, written);
                 }
-                return close.map_or(Ok(!self.session.is_writable()), |reason| {
-                    Err(Wake::Close(reason))
-                });
+                Ok(blocked)
             }
-        };
-        while let Some(frame) = self.session.take_own() {
-            link.push(&frame);
-        }
-        let blocked = loop {
-            let mut drained = false;
-            while !drained && link.queued() < self.limits.write_batch_bytes {
-                match self.outbound.poll_next(context) {
-                    Poll::Ready(Delivery::Frame(frame)) => link.push(&frame),
-                    Poll::Ready(Delivery::Close(reason)) => return Err(Wake::Close(reason)),
-                    Poll::Pending => drained = true,
-                }
-            }
-            match link.poll_flush(context) {
-                Poll::Ready(Ok(())) if drained => break false,
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => {
-                    log::debug!("{}: writing failed: {error}", self.name);
-                    return Err(Wake::WriteFailed);
-                }
-                Poll::Pending => break true,
-            }
-        };
-        clock.note_progress(blocked, link.written());
-        Ok(blocked)
-    }
-
-    /// What the client says.
-    fn poll_arrival(&mut self, blocked: bool, context: &mut Context<'_>) -> Poll<Wake> {
-        let limit = self.limits.max_payload_bytes;
-        match &mut self.transport {
-            Transport::Polling(polling) => match polling.poll_body(limit, context) {
-                Poll::Ready(posted) => Poll::Ready(Wake::Posted(posted)),
-                Poll::Pending => polling
-                    .poll_abandoned(context)
-                    .map(|()| Wake::PollAbandoned),
-            },
-            // First what was sent first.
-            Transport::WebSocket(_, Some(late)) => late.poll_body(limit, context).map(Wake::Posted),
-            Transport::WebSocket(link, None) => {
-                let may_ask = !(blocked && self.outbound.is_half_full());
-                let limit = self.limits.max_put_aside_bytes;
-                link.poll_message(may_ask, &mut self.put_aside, limit, context)
-                    .map(Wake::Received)
+            Err(Stop::Close(reason)) => Err(Wake::Close(reason)),
+            Err(Stop::Failed(error)) => {
+                log::debug!("{}: writing failed: {error}", self.name);
+                Err(Wake::WriteFailed)
             }
         }
     }
@@ -261,22 +191,28 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
 
     fn handle_wake(&mut self, now: Instant, wake: Wake) -> Result<(), Ending> {
         match wake {
-            Wake::Received(Received::Text(text)) => {
-                self.handle_packet(now, self.dialect.decode_text(&text))
-            }
-            Wake::Received(Received::Binary(bytes)) => {
-                self.handle_packet(now, self.dialect.decode_binary(bytes))
-            }
-            Wake::Received(Received::End(end)) => Err((end.reason(), end)),
+            Wake::Arrived(arrival) => self.handle_arrival(now, arrival),
             Wake::Probed(received) => {
                 self.handle_probed(now, &received);
                 Ok(())
             }
-            Wake::Posted(body) => self.handle_posted(now, body),
-            Wake::PollAbandoned => Err((CloseReason::TransportClosed, End::Broken)),
             Wake::Close(reason) => Err((reason, End::Open)),
             Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
             Wake::Knock(_) | Wake::Timeout => Ok(()),
+        }
+    }
+
+    fn handle_arrival(&mut self, now: Instant, arrival: Arrival) -> Result<(), Ending> {
+        match arrival {
+            Arrival::Received(Received::Text(text)) => {
+                self.handle_packet(now, self.dialect.decode_text(&text))
+            }
+            Arrival::Received(Received::Binary(bytes)) => {
+                self.handle_packet(now, self.dialect.decode_binary(bytes))
+            }
+            Arrival::Received(Received::End(end)) => Err((end.reason(), end)),
+            Arrival::Posted(body) => self.handle_posted(now, body),
+            Arrival::PollAbandoned => Err((CloseReason::TransportClosed, End::Broken)),
         }
     }
 
@@ -318,8 +254,8 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 let _gone = reply.send(engine::refusal(Refusal::BadRequest));
                 Ok(())
             }
-            (Knock::WebSocket(upgrade), _) => {
-                let candidate = Candidate::new(upgrade, self.dialect, Arc::clone(&self.limits));
+            (Knock::WebSocket(upgrade, dialect), _) => {
+                let candidate = Candidate::new(upgrade, dialect, Arc::clone(&self.limits));
                 if self.session.handle_websocket(now) {
                     self.candidate = Some(Box::new(candidate));
                 } else {
@@ -344,29 +280,22 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         body: Result<Posted, BodyError>,
     ) -> Result<(), Ending> {
         self.session.handle_post_end();
-        let (answer, outcome) = match body {
+        let (status, outcome) = match body {
             Ok(Posted { bytes, is_binary }) => {
                 let outcome = self.handle_payload(now, is_binary, &bytes);
-                (polling::ok(), outcome)
+                (StatusCode::OK, outcome)
             }
-            Err(BodyError::TooLarge) => {
-                let answer = answer::empty(StatusCode::PAYLOAD_TOO_LARGE);
-                (answer, Err((CloseReason::PayloadTooLarge, End::Open)))
-            }
-            Err(BodyError::ContentType) => {
-                let answer = answer::empty(StatusCode::BAD_REQUEST);
-                (answer, Err((CloseReason::ParseError, End::Open)))
-            }
+            Err(BodyError::TooLarge) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Err((CloseReason::PayloadTooLarge, End::Open)),
+            ),
+            Err(BodyError::ContentType) => (
+                StatusCode::BAD_REQUEST,
+                Err((CloseReason::ParseError, End::Open)),
+            ),
             Err(BodyError::Aborted) => return Err((CloseReason::TransportClosed, End::Open)),
         };
-        match &mut self.transport {
-            Transport::Polling(polling) => polling.finish_post(answer),
-            Transport::WebSocket(_, late) => {
-                if let Some(mut polling) = late.take() {
-                    polling.finish_post(answer);
-                }
-            }
-        }
+        self.transport.finish_post(status);
         outcome
     }
 
@@ -401,26 +330,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         }
     }
 
-    /// The session goes on on the WebSocket (protocol, "Upgrade").
+    /// The session goes on on the WebSocket.
     fn switch(&mut self) {
-        let Some(link) = self
-            .candidate
-            .take()
-            .and_then(|candidate| candidate.into_link())
-        else {
-            return;
-        };
-        log::debug!("{} moved to websocket", self.name);
-        if let Transport::Polling(mut polling) =
-            mem::replace(&mut self.transport, Transport::WebSocket(link, None))
-        {
-            // A client that moves has no GET left; if it has, it shall not wait for ever.
-            polling.answer(&[Packet::Noop.encode()]);
-            if let Transport::WebSocket(_, late) = &mut self.transport
-                && polling.is_reading()
-            {
-                *late = Some(polling);
-            }
+        let candidate = self.candidate.take();
+        if let Some(link) = candidate.and_then(|candidate| candidate.into_link()) {
+            log::debug!("{} moved to websocket", self.name);
+            self.transport.switch(link);
         }
     }
 

@@ -4,13 +4,14 @@ use super::{
     Admission, Answer, Denied, Limits, Sessions, answer,
     candidate::Candidate,
     door::{Door, Doorkeeper, Knock, Reply},
-    driver::{Driver, SessionName, Transport},
+    driver::{Driver, SessionName},
     link::{End, Link, PutAside},
     polling::{self, Polling, Post},
+    transport::Transport,
     websocket::{self, HandshakeError},
 };
 use crate::engineio::{
-    Application, CloseReason, Dialect, Frame, Revision, Session, Sid, Timing,
+    Application, CloseReason, Dialect, Frame, Session, Sid, Timing,
     handshake::{Asked, Method, Query, Refusal, Request},
     open_packet,
     outbound::{Inbox, Order, Outbound},
@@ -35,12 +36,14 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 /// What an engine promises its clients, and what it asks of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The heartbeat.
     pub timing: Timing,
     /// What bounds everything else.
     pub limits: Limits,
+    /// Whether clients of Engine.IO version 3, such as socket.io-client 2, are served, too.
+    pub allow_eio3: bool,
 }
 
 /// The Engine.IO endpoint: judges requests, and turns those that pass into sessions of an application.
@@ -49,6 +52,7 @@ pub struct Engine<A: Application, D> {
     admission: D,
     timing: Arc<Timing>,
     limits: Arc<Limits>,
+    allow_eio3: bool,
     sessions: Arc<Sessions<A::Identity>>,
     /// The next session's name in the log.
     next_name: AtomicU64,
@@ -63,12 +67,17 @@ where
 {
     /// An engine whose sessions belong to `application`, and are opened to those whom `admission` lets in.
     pub fn new(application: A, admission: D, settings: Settings) -> Arc<Self> {
-        let Settings { timing, limits } = settings;
+        let Settings {
+            timing,
+            limits,
+            allow_eio3,
+        } = settings;
         Arc::new(Self {
             application,
             admission,
             timing: Arc::new(timing),
             limits: Arc::new(limits),
+            allow_eio3,
             sessions: Sessions::new(),
             next_name: AtomicU64::new(1),
             tasks: watch::Sender::new(()),
@@ -127,19 +136,20 @@ where
             query,
             method,
             is_upgrade: upgrade.is_some(),
+            allow_eio3: self.allow_eio3,
         };
         let mut found = None;
         let asked = request.verify(|sid| {
             found = self.sessions.find(sid);
-            found.is_some()
+            found.as_ref().map(|found| found.revision)
         })?;
+        let base64_only = request.query.base64_only;
         match (asked, found, upgrade) {
             (Asked::OpenWebSocket | Asked::OpenPolling, _, upgrade) => {
                 let identity = self.admission.admit(parts).await?;
-                request.verify_version()?;
                 let dialect = Dialect {
-                    revision: Revision::V4,
-                    base64_only: request.query.base64_only,
+                    revision: request.verify_version()?,
+                    base64_only,
                 };
                 match upgrade {
                     Some(upgrade) => {
@@ -157,7 +167,11 @@ where
                 match (asked, upgrade) {
                     (Asked::WebSocket, Some(upgrade)) => {
                         let accepted = websocket::accept(&parts.headers)?;
-                        self.bring_websocket(upgrade, found.door);
+                        let dialect = Dialect {
+                            revision: found.revision,
+                            base64_only,
+                        };
+                        self.bring_websocket(upgrade, dialect, found.door);
                         Ok(accepted)
                     }
                     (Asked::Post, _) => {
@@ -195,14 +209,10 @@ where
     }
 
     /// Once the 101 is out, brings the WebSocket to its session, or closes it if the session has one.
-    fn bring_websocket(&self, upgrade: OnUpgrade, door: Option<Arc<Door>>) {
+    fn bring_websocket(&self, upgrade: OnUpgrade, dialect: Dialect, door: Option<Arc<Door>>) {
         match door {
-            Some(door) => door.knock(Knock::WebSocket(upgrade)),
+            Some(door) => door.knock(Knock::WebSocket(upgrade, dialect)),
             None => {
-                let dialect = Dialect {
-                    revision: Revision::V4,
-                    base64_only: false,
-                };
                 Candidate::new(upgrade, dialect, Arc::clone(&self.limits)).close(
                     End::Open,
                     &self.limits,
@@ -305,9 +315,13 @@ where
         let name = SessionName(self.next_name.fetch_add(1, Ordering::Relaxed));
         log::info!("{name} opened on {} for {peer}", transport.name());
         let inbox = Arc::new(Inbox::new(self.limits.max_waiting_bytes));
-        let registration =
-            self.sessions
-                .register(sid, Arc::clone(&identity), Arc::clone(&inbox), door.clone());
+        let registration = self.sessions.register(
+            sid,
+            dialect.revision,
+            Arc::clone(&identity),
+            Arc::clone(&inbox),
+            door.clone(),
+        );
         if !self.admission.still_admits(&identity) {
             inbox.push(Order::Close(CloseReason::ServerDisconnected));
         }
@@ -318,9 +332,12 @@ where
             door: door.map(Doorkeeper),
             dialect,
             session,
-            handler: self
-                .application
-                .open(Instant::now(), identity, Arc::clone(&inbox)),
+            handler: self.application.open(
+                Instant::now(),
+                dialect.revision,
+                identity,
+                Arc::clone(&inbox),
+            ),
             outbound: Outbound::new(inbox),
             limits: Arc::clone(&self.limits),
             name,

@@ -8,6 +8,7 @@
 //! * `websocket`: the WebSocket handshake.
 //! * `driver`: the one task that owns a session, from its opening to its last frame; `clock` is its timer.
 //! * `door`, `polling`: how the requests of long-polling reach that task, and what it does with them.
+//! * `transport`: what a session is on, to be sent to and read from.
 //! * `candidate`: a WebSocket that is to take over from long-polling.
 //! * `link`, `wire`: the WebSocket under the driver, and the bytes under that.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
@@ -32,6 +33,7 @@ mod link;
 mod listener;
 mod polling;
 mod sessions;
+mod transport;
 mod websocket;
 mod wire;
 

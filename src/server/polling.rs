@@ -139,10 +139,13 @@ impl Polling {
         }
     }
 
-    /// Answers the POST.
-    pub(super) fn finish_post(&mut self, answer: Answer) {
+    /// Answers the POST: `ok`, or nothing but the status.
+    pub(super) fn finish_post(&mut self, status: StatusCode) {
         if let Some((post, _)) = self.post.take() {
-            let _gone = post.reply.send(answer);
+            let _gone = post.reply.send(match status {
+                StatusCode::OK => uncached(answer::with_body(status, "text/html", "ok")),
+                _ => answer::empty(status),
+            });
         }
     }
 }
@@ -155,11 +158,6 @@ pub(super) fn payload(dialect: Dialect, frames: &[Frame]) -> Answer {
         payload.content_type(),
         payload.bytes,
     ))
-}
-
-/// The answer to a POST that was taken.
-pub(super) fn ok() -> Answer {
-    uncached(answer::with_body(StatusCode::OK, "text/html", "ok"))
 }
 
 fn uncached(mut answer: Answer) -> Answer {

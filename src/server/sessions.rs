@@ -2,7 +2,7 @@
 
 use super::door::Door;
 use crate::engineio::{
-    CloseReason, Sid,
+    CloseReason, Revision, Sid,
     outbound::{Inbox, Order},
 };
 use std::{
@@ -24,6 +24,7 @@ struct State<I> {
 
 struct Entry<I> {
     identity: Arc<I>,
+    revision: Revision,
     inbox: Arc<Inbox>,
     door: Option<Arc<Door>>,
 }
@@ -32,6 +33,8 @@ struct Entry<I> {
 pub(super) struct Found<I> {
     /// Whose it is.
     pub(super) identity: Arc<I>,
+    /// What it speaks.
+    pub(super) revision: Revision,
     /// Where its HTTP requests go; a session that was born on a WebSocket has no use for any.
     pub(super) door: Option<Arc<Door>>,
 }
@@ -56,6 +59,7 @@ impl<I> Sessions<I> {
     pub(super) fn register(
         self: &Arc<Self>,
         sid: Sid,
+        revision: Revision,
         identity: Arc<I>,
         inbox: Arc<Inbox>,
         door: Option<Arc<Door>>,
@@ -68,6 +72,7 @@ impl<I> Sessions<I> {
             sid,
             Entry {
                 identity,
+                revision,
                 inbox,
                 door,
             },
@@ -84,6 +89,7 @@ impl<I> Sessions<I> {
         let entry = state.alive.get(&Sid::parse(sid)?)?;
         Some(Found {
             identity: Arc::clone(&entry.identity),
+            revision: entry.revision,
             door: entry.door.clone(),
         })
     }

@@ -5,7 +5,7 @@ use super::{
     packet::{Body, Call, Packet},
 };
 use crate::engineio::{
-    Application, CloseReason, Frame, Message, SessionHandler,
+    Application, CloseReason, Frame, Message, Revision, SessionHandler,
     outbound::{Inbox, Order},
 };
 use serde::Serialize;
@@ -35,7 +35,13 @@ impl<N: Namespace> Application for SocketIo<N> {
     type Identity = N::Identity;
     type Handler = Client<N>;
 
-    fn open(&self, now: Instant, identity: Arc<N::Identity>, inbox: Arc<Inbox>) -> Client<N> {
+    fn open(
+        &self,
+        now: Instant,
+        revision: Revision,
+        identity: Arc<N::Identity>,
+        inbox: Arc<Inbox>,
+    ) -> Client<N> {
         let state = State::Outside {
             deadline: now + self.connect_timeout,
         };
@@ -45,6 +51,7 @@ impl<N: Namespace> Application for SocketIo<N> {
             identity,
             inbox,
             connect_timeout: self.connect_timeout,
+            revision,
             state,
         }
     }
@@ -56,6 +63,8 @@ pub struct Client<N: Namespace> {
     identity: Arc<N::Identity>,
     inbox: Arc<Inbox>,
     connect_timeout: Duration,
+    /// Engine.IO 3 carries version 4 of Socket.IO, Engine.IO 4 carries version 5.
+    revision: Revision,
     state: State<N::Identity>,
 }
 
@@ -88,11 +97,27 @@ pub enum Violation {
 impl<N: Namespace> SessionHandler for Client<N> {
     type Violation = Violation;
 
+    /// In version 4 of Socket.IO a client is in the main namespace from the beginning.
+    fn handle_open(&mut self) -> Result<(), Violation> {
+        match self.revision {
+            Revision::V3 => self.connect(),
+            Revision::V4 => Ok(()),
+        }
+    }
+
     fn handle_message(&mut self, now: Instant, message: Message<'_>) -> Result<(), Violation> {
         let Message::Text(text) = message else {
             return Err(Violation::StrayBinary);
         };
-        let packet = Packet::decode(text).map_err(Violation::Packet)?;
+        let mut packet = Packet::decode(text).map_err(Violation::Packet)?;
+        if self.revision == Revision::V3 {
+            // Version 4 of Socket.IO has no auth payload: what a client has to say is in the query.
+            let (name, _query) = packet
+                .namespace
+                .split_once('?')
+                .unwrap_or((packet.namespace, ""));
+            packet.namespace = name;
+        }
         match (packet.body, &self.state) {
             (Body::Connect(_), _) if packet.namespace != "/" => {
                 let answer = Refused {
@@ -165,7 +190,16 @@ impl<N: Namespace> Client<N> {
     /// Answers first, so that whatever the program sends on connect comes behind it.
     fn connect(&mut self) -> Result<(), Violation> {
         let id = SocketId::random().map_err(|_| Violation::NoRandom)?;
-        self.send(encode::connected(&Connected { sid: id }));
+        match self.revision {
+            Revision::V3 => self.inbox.push(Order::Send(
+                Packet {
+                    namespace: "/",
+                    body: Body::Connect(None),
+                }
+                .encode(),
+            )),
+            Revision::V4 => self.send(encode::connected(&Connected { sid: id })),
+        }
         let socket = Socket::new(id, Arc::clone(&self.identity), Arc::clone(&self.inbox));
         self.namespace.on_connect(&socket);
         self.state = State::Inside(socket);

@@ -1,0 +1,166 @@
+// The conformance program: what the official protocol suites ask of an Engine.IO server, and the official Engine.IO clients.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import net from "node:net";
+import WebSocket from "ws";
+import { conformanceTest } from "./support/conformance.mjs";
+import { Inbox, within, DEADLINE_MS } from "./support/wait.mjs";
+
+const require = createRequire(import.meta.url);
+/** The Engine.IO client that a version of the Socket.IO client stands on. */
+const clientOf = (name) => createRequire(require.resolve(name))("engine.io-client");
+
+const GENERATIONS = [
+  { name: "engine.io-client 6 (of socket.io-client 4.8)", connect: (...args) => new (clientOf("socket.io-client").Socket)(...args), version: 4 },
+  { name: "engine.io-client 4 (of socket.io-client 3.1)", connect: clientOf("socket.io-client-3"), version: 4 },
+  { name: "engine.io-client 3 (of socket.io-client 2.5)", connect: clientOf("socket.io-client-2"), version: 3 },
+];
+const TRANSPORTS = { default: ["polling", "websocket"], "polling only": ["polling"], "WebSocket only": ["websocket"] };
+const BOTH = { EIO3: "1" };
+/** No heartbeat gets in the way of what is no test of it. */
+const CALM = { ...BOTH, PING_INTERVAL: "25000", PING_TIMEOUT: "20000" };
+
+class Client {
+  #inbox = new Inbox();
+
+  constructor(program, connect, options = {}) {
+    this.engine = connect(program.url, { path: "/engine.io/", ...options });
+    this.engine.binaryType = "nodebuffer";
+    // The official parsers make no difference between an empty text and none.
+    this.engine.on("message", (data = "") => this.#inbox.put(data));
+    this.closed = new Promise((resolve) => this.engine.once("close", resolve));
+    this.opened = new Promise((resolve, reject) => this.engine.once("open", resolve).once("error", reject));
+    program.adopt(() => this.engine.close());
+  }
+
+  next() {
+    return this.#inbox.take("an echo");
+  }
+}
+
+/** All but U+001E in a text, which version 4 cannot carry on long-polling: it is what stands between two packets. */
+const MESSAGES = ["", "hello", "é€😀", "\u0000", "4", "b4", "x".repeat(100_000), Buffer.alloc(0), Buffer.from([1, 2, 3]), Buffer.from([4]), Buffer.alloc(70_000, 0x1e)];
+
+for (const { name, connect } of GENERATIONS) {
+  for (const [on, transports] of Object.entries(TRANSPORTS)) {
+    for (const forceBase64 of [false, true]) {
+      conformanceTest(`${name}, ${on}${forceBase64 ? ", base64" : ""}: every message comes back as it was, across the upgrade too`, CALM, async (program) => {
+        const client = new Client(program, connect, { transports, forceBase64 });
+        await client.opened;
+        for (const message of MESSAGES) client.engine.send(message);
+        for (const message of MESSAGES) assert.deepEqual(await client.next(), message);
+        if (transports.length === 2 && client.engine.transport.name !== "websocket") {
+          await within(DEADLINE_MS, "the upgrade", new Promise((resolve) => client.engine.once("upgrade", resolve)));
+        }
+        assert.equal(client.engine.transport.name, transports.at(-1));
+        for (const message of MESSAGES) client.engine.send(message);
+        for (const message of MESSAGES) assert.deepEqual(await client.next(), message);
+        client.engine.close();
+        await within(DEADLINE_MS, "the close", client.closed);
+      });
+    }
+    conformanceTest(`${name}, ${on}: it lives for many heartbeats`, BOTH, async (program) => {
+      const client = new Client(program, connect, { transports });
+      await client.opened;
+      let beats = 0;
+      const many = new Promise((resolve) => {
+        const count = () => {
+          beats += 1;
+          if (beats === 6) resolve();
+        };
+        // Version 3 tells of the server's pongs, version 4 of the server's pings.
+        client.engine.on("ping", count);
+        client.engine.on("pong", count);
+      });
+      assert.equal(await within(DEADLINE_MS, "six heartbeats", Promise.race([many, client.closed.then((reason) => reason)])), undefined);
+      client.engine.send("still there");
+      assert.equal(await client.next(), "still there");
+    });
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// By hand, as the suites do it
+
+for (const version of [3, 4]) {
+  const encode = (packet) => (version === 3 ? `${packet.length}:${packet}` : packet);
+  const decode = (payload) => (version === 3 ? /^\d+:(.*)$/s.exec(payload)[1] : payload);
+
+  conformanceTest(`EIO ${version}, long-polling: handshake, echo, overlap, close`, CALM, async ({ url }) => {
+    const base = `${url}/engine.io/?EIO=${version}&transport=polling`;
+    for (const [query, init] of [["transport=polling", {}], [`EIO=abc&transport=polling`, {}], [`EIO=${version}`, {}], [`EIO=${version}&transport=abc`, {}], [`EIO=${version}&transport=polling`, { method: "post" }], [`EIO=${version}&transport=polling`, { method: "put" }]]) {
+      assert.equal((await fetch(`${url}/engine.io/?${query}`, init)).status, 400, query);
+    }
+    const open = async () => {
+      const response = await fetch(base);
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get("access-control-allow-origin"), "*");
+      const { sid, ...rest } = JSON.parse(decode(await response.text()).slice(1));
+      assert.deepEqual(rest, { upgrades: ["websocket"], pingInterval: 25000, pingTimeout: 20000, maxPayload: 1000000 });
+      return `${base}&sid=${sid}`;
+    };
+    const session = await open();
+    assert.equal(await (await fetch(session, { method: "post", body: encode("4hello") })).text(), "ok");
+    assert.equal(await (await fetch(session)).text(), encode("4hello"));
+    // Two GETs at once.
+    const [one, other] = await Promise.all([fetch(session), fetch(session)]);
+    assert.deepEqual([one.status, other.status].sort(), [200, 400]);
+    assert.equal(await (one.status === 200 ? one : other).text(), encode("1"));
+    assert.equal((await fetch(session)).status, 400);
+    // What is no packet.
+    const broken = await open();
+    await fetch(broken, { method: "post", body: "abc" });
+    assert.equal((await fetch(broken)).status, 400);
+    // The client's goodbye.
+    const leaving = await open();
+    const held = fetch(leaving);
+    assert.equal((await fetch(leaving, { method: "post", body: encode("1") })).status, 200);
+    assert.equal(await (await held).text(), encode("6"));
+    assert.equal((await fetch(leaving)).status, 400);
+  });
+
+  conformanceTest(`EIO ${version}, WebSocket: handshake, echo, what is refused`, CALM, async ({ url, port, adopt }) => {
+    const base = `ws://127.0.0.1:${port}/engine.io/?EIO=${version}&transport=websocket`;
+    const open = (address = base) => {
+      const ws = new WebSocket(address);
+      const inbox = new Inbox();
+      ws.on("message", (data, isBinary) => inbox.put(isBinary ? data : data.toString()));
+      ws.on("close", (code) => inbox.put({ code }));
+      ws.on("error", () => {});
+      adopt(() => ws.terminate());
+      return { ws, next: () => inbox.take("a frame or the close") };
+    };
+    for (const bad of [base.replace(/EIO=\d&/, ""), base.replace(/EIO=\d/, "EIO=abc"), base.replace("websocket", "abc"), base.replace(/&transport.*/, "")]) {
+      assert.deepEqual(await open(bad).next(), { code: 1006 }, bad);
+    }
+    const session = open();
+    const { sid, ...rest } = JSON.parse((await session.next()).slice(1));
+    assert.deepEqual(rest, { upgrades: [], pingInterval: 25000, pingTimeout: 20000, maxPayload: 1000000 });
+    session.ws.send("4hello");
+    assert.equal(await session.next(), "4hello");
+    session.ws.send(version === 3 ? Buffer.from([4, 1, 2]) : Buffer.from([1, 2]));
+    assert.deepEqual(await session.next(), version === 3 ? Buffer.from([4, 1, 2]) : Buffer.from([1, 2]));
+    // A second WebSocket for it is let in and closed at once; polling it is refused.
+    assert.deepEqual(await open(`${base}&sid=${sid}`).next(), { code: 1005 });
+    assert.equal((await fetch(`${url}/engine.io/?EIO=${version}&transport=polling&sid=${sid}`)).status, 400);
+    session.ws.send("abc");
+    assert.deepEqual(await session.next(), { code: 1005 });
+    const leaving = open();
+    await leaving.next();
+    leaving.ws.send("1");
+    assert.deepEqual(await leaving.next(), { code: 1005 });
+  });
+}
+
+conformanceTest("EIO 3 is refused unless it is allowed", {}, async ({ url }) => {
+  const response = await fetch(`${url}/engine.io/?EIO=3&transport=polling`);
+  assert.equal(response.status, 400);
+  assert.deepEqual(await response.json(), { code: 5, message: "Unsupported protocol version" });
+});
+
+conformanceTest("it listens on IPv6 as well", {}, async ({ port }) => {
+  const socket = net.connect(port, "::1");
+  await within(DEADLINE_MS, "a connection", new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject)));
+  socket.destroy();
+});

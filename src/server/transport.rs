@@ -1,0 +1,186 @@
+//! The transport: what a session is on.
+
+use super::{
+    Limits,
+    link::{Link, PutAside, Received},
+    polling::{BodyError, Polling, Posted},
+};
+use crate::engineio::{
+    CloseReason, Packet, Session,
+    outbound::{Delivery, Outbound},
+};
+use hyper::StatusCode;
+use std::{
+    mem,
+    task::{Context, Poll},
+    time::Instant,
+};
+use tokio_tungstenite::tungstenite::Error;
+
+/// What a session is on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all sessions are the large one"
+)]
+pub(super) enum Transport {
+    Polling(Box<Polling>),
+    /// With the POST that was under way when the session moved here.
+    WebSocket(Link, Option<Box<Polling>>),
+}
+
+/// What came in.
+pub(super) enum Arrival {
+    /// On the WebSocket.
+    Received(Received),
+    /// The body of a POST is there, or will never be.
+    Posted(Result<Posted, BodyError>),
+    /// The client of the GET that waited has gone.
+    PollAbandoned,
+}
+
+/// What kept a transport from sending on.
+pub(super) enum Stop {
+    /// An order to close was next.
+    Close(CloseReason),
+    /// The connection broke.
+    Failed(Error),
+}
+
+impl Transport {
+    /// Its name in the protocol.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Polling(_) => "polling",
+            Self::WebSocket(..) => "websocket",
+        }
+    }
+
+    /// How many bytes the client has taken so far, where that can be told.
+    pub(super) fn written(&self) -> Option<u64> {
+        match self {
+            Self::Polling(_) => None,
+            Self::WebSocket(link, _) => Some(link.written()),
+        }
+    }
+
+    /// Sends as much as the client takes, in one go. Says whether it takes no more for now.
+    pub(super) fn poll_send(
+        &mut self,
+        session: &mut Session,
+        outbound: &mut Outbound,
+        limits: &Limits,
+        context: &mut Context<'_>,
+    ) -> Result<bool, Stop> {
+        match self {
+            Self::Polling(polling) => send_by_answer(polling, session, outbound, context),
+            Self::WebSocket(link, _) => {
+                while let Some(frame) = session.take_own() {
+                    link.push(&frame);
+                }
+                send_on_link(link, outbound, limits.write_batch_bytes, context)
+            }
+        }
+    }
+
+    /// What the client says. One that is `too_far_behind` with taking what it is sent may not ask for more.
+    pub(super) fn poll_arrival(
+        &mut self,
+        too_far_behind: bool,
+        put_aside: &mut PutAside,
+        limits: &Limits,
+        context: &mut Context<'_>,
+    ) -> Poll<Arrival> {
+        match self {
+            Self::Polling(polling) => match polling.poll_body(limits.max_payload_bytes, context) {
+                Poll::Ready(posted) => Poll::Ready(Arrival::Posted(posted)),
+                Poll::Pending => polling
+                    .poll_abandoned(context)
+                    .map(|()| Arrival::PollAbandoned),
+            },
+            // First what was sent first.
+            Self::WebSocket(_, Some(late)) => late
+                .poll_body(limits.max_payload_bytes, context)
+                .map(Arrival::Posted),
+            Self::WebSocket(link, None) => link
+                .poll_message(
+                    !too_far_behind,
+                    put_aside,
+                    limits.max_put_aside_bytes,
+                    context,
+                )
+                .map(Arrival::Received),
+        }
+    }
+
+    /// Answers the POST that was under way.
+    pub(super) fn finish_post(&mut self, status: StatusCode) {
+        match self {
+            Self::Polling(polling) => polling.finish_post(status),
+            Self::WebSocket(_, late) => {
+                if let Some(mut polling) = late.take() {
+                    polling.finish_post(status);
+                }
+            }
+        }
+    }
+
+    /// Goes on on a WebSocket (protocol, "Upgrade").
+    pub(super) fn switch(&mut self, link: Link) {
+        if let Self::Polling(mut polling) = mem::replace(self, Self::WebSocket(link, None)) {
+            // A client that moves has no GET left; if it has, it shall not wait for ever.
+            polling.answer(&[Packet::Noop.encode()]);
+            if let Self::WebSocket(_, late) = self
+                && polling.is_reading()
+            {
+                *late = Some(polling);
+            }
+        }
+    }
+}
+
+fn send_by_answer(
+    polling: &mut Polling,
+    session: &mut Session,
+    outbound: &mut Outbound,
+    context: &mut Context<'_>,
+) -> Result<bool, Stop> {
+    let mut close = None;
+    let answer = session.answer_poll(Instant::now(), || match outbound.poll_next(context) {
+        Poll::Ready(Delivery::Frame(frame)) => Some(frame),
+        Poll::Ready(Delivery::Close(reason)) => {
+            close = Some(reason);
+            None
+        }
+        Poll::Pending => None,
+    });
+    if let Some(frames) = answer {
+        polling.answer(&frames);
+    }
+    close.map_or(Ok(!session.is_writable()), |reason| {
+        Err(Stop::Close(reason))
+    })
+}
+
+fn send_on_link(
+    link: &mut Link,
+    outbound: &mut Outbound,
+    batch_bytes: usize,
+    context: &mut Context<'_>,
+) -> Result<bool, Stop> {
+    loop {
+        let mut drained = false;
+        while !drained && link.queued() < batch_bytes {
+            match outbound.poll_next(context) {
+                Poll::Ready(Delivery::Frame(frame)) => link.push(&frame),
+                Poll::Ready(Delivery::Close(reason)) => return Err(Stop::Close(reason)),
+                Poll::Pending => drained = true,
+            }
+        }
+        match link.poll_flush(context) {
+            Poll::Ready(Ok(())) if drained => return Ok(false),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return Err(Stop::Failed(error)),
+            Poll::Pending => return Ok(true),
+        }
+    }
+}
