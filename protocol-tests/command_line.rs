@@ -121,6 +121,7 @@ fn the_defaults() {
         upgrade_timeout: Duration::from_millis(10_000),
         poll_timeout: Duration::from_millis(20_000),
         allow_eio3: false,
+        compression: cfg!(feature = "compression"),
     };
     assert_eq!(config(&[]), Ok(expected.clone()));
     let empty: Vec<(&str, &str)> = SETTINGS.iter().map(|setting| (setting.name, " ")).collect();
@@ -426,6 +427,10 @@ fn every_setting_has_its_own_name_and_a_default_that_is_accepted() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "compression"),
+    ignore = "the README tells of the default build"
+)]
 fn the_readme_has_the_table_of_settings() -> TestResult {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))?;
     assert!(
@@ -627,6 +632,11 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "ENGINE_UPGRADE_TIMEOUT_MS=10000",
             "ENGINE_POLL_TIMEOUT_MS=20000",
             "ENGINE_ALLOW_EIO3=false",
+            if cfg!(feature = "compression") {
+                "ENGINE_COMPRESSION=true"
+            } else {
+                "ENGINE_COMPRESSION=false"
+            },
             "# There is no user file yet: the first start makes it, with an admin, and prints the key.",
         ]
     );

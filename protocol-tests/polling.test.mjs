@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import http from "node:http";
+import zlib from "node:zlib";
 import { Player } from "./support/player.mjs";
 import { ask, assertEmpty, assertOk, assertRefused, BAD_REQUEST, POLLING, PollingSession, UNKNOWN } from "./support/polling.mjs";
-import { exchange, upgradeRequest } from "./support/raw.mjs";
+import { exchange, RawSession, upgradeRequest } from "./support/raw.mjs";
 import { serverTest } from "./support/server.mjs";
 import { within } from "./support/wait.mjs";
 
@@ -414,6 +415,140 @@ serverTest("another user's key on a later request is refused and harms nothing, 
   assert.equal((await held.answer).body, '42["activities",[]]', "and not ONLINE");
   await alice.send(ONLINE);
   assert.equal(JSON.parse((await alice.packet()).slice(2))[1].user_id, server.id("alice"), "still whose key it was opened with");
+});
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Compression
+
+/** Events, and the payload of so many bytes that answers them. */
+function events(bytes) {
+  const activities = '42["activities",[]]';
+  const plain = Math.floor((bytes - 55) / 20);
+  // The ids of two acks make up for what is missing.
+  const digits = bytes - 53 - 20 * plain;
+  const ids = [digits >> 1, (digits + 1) >> 1].map((count) => "1".repeat(count));
+  const payload = [...Array(plain).fill(activities), ...ids.flatMap((id) => [activities, `43${id}[[]]`])].join("\x1e");
+  assert.equal(payload.length, bytes);
+  return { payload, packets: [...Array(plain).fill(""), ...ids].map((id) => `42${id}["get-activities"]`) };
+}
+
+/** The answer to a GET that finds a payload of so many bytes, and that payload as it is. */
+async function polled(alice, bytes, headers) {
+  const { payload, packets } = events(bytes);
+  await alice.send(...packets);
+  return { payload, answer: await alice.get({ headers }).answer };
+}
+
+const DECODE = { gzip: zlib.gunzipSync, deflate: zlib.inflateSync };
+
+/** It is what an uncompressed answer says, and compressed as expected; `undefined`: not at all. */
+function assertCoded({ payload, answer }, coding) {
+  const { status, headers, bytes } = answer;
+  assert.equal(status, 200);
+  assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
+  assert.equal(headers["cache-control"], "no-store");
+  assert.equal(headers["content-length"], String(bytes.length));
+  assert.equal(headers["transfer-encoding"], undefined);
+  assert.equal(headers["content-encoding"], coding);
+  assert.equal(headers.vary, coding && "Accept-Encoding");
+  if (coding) assert.ok(bytes.length < payload.length / 2, `${bytes.length} bytes`);
+  const text = (coding ? DECODE[coding](bytes) : bytes).toString();
+  assert.ok(text === payload, text);
+}
+
+serverTest("a large answer is compressed as the client likes it", {}, async (server, t) => {
+  const alice = await PollingSession.join(server, "alice");
+  for (const [accepted, coding] of [
+    [undefined],
+    [""],
+    ["gzip", "gzip"],
+    ["GZip", "gzip"],
+    ["deflate", "deflate"],
+    ["gzip, deflate", "gzip"],
+    ["deflate,gzip", "gzip"],
+    ["gzip, deflate, br, zstd", "gzip"],
+    ["br, identity"],
+    ["gzip2, x, ,"],
+    ["*", "gzip"],
+    ["*;q=0"],
+    ["br;q=1, *;q=0.1", "gzip"],
+    ["gzip;q=0"],
+    ["gzip; Q=0.000"],
+    ["gzip;q=0, *", "deflate"],
+    ["gzip;q=0, deflate;q=0, *"],
+    ["gzip;q=0.001", "gzip"],
+    ["gzip;q=0.5, deflate", "deflate"],
+    ["gzip ; q=0.5 ,\tdeflate;q=0.4", "gzip"],
+    ["gzip;q=1.000, deflate;q=1", "gzip"],
+    // No weights: not understood, not used.
+    ["gzip;q=2"],
+    ["gzip;q=-1"],
+    ["gzip;q=NaN"],
+    ["gzip;q"],
+    ["gzip;level=1"],
+    [["br", "deflate"], "deflate"],
+    ["gzip,".repeat(2000), "gzip"],
+    ["g\xffzip, deflate"],
+  ]) {
+    await t.test(`${accepted}`.slice(0, 60), async () => {
+      const headers = accepted === undefined ? {} : { "Accept-Encoding": accepted };
+      assertCoded(await polled(alice, 5000, headers), coding);
+    });
+  }
+  await alice.alive();
+});
+
+serverTest("from 1024 bytes of payload on", {}, async (server) => {
+  const alice = await PollingSession.join(server, "alice");
+  for (const accepted of ["gzip", "deflate"]) {
+    const headers = { "Accept-Encoding": accepted };
+    assertCoded(await polled(alice, 1023, headers), undefined);
+    assertCoded(await polled(alice, 1024, headers), accepted);
+    assertCoded(await polled(alice, 60_000, headers), accepted);
+  }
+});
+
+serverTest("an answer that waits for its news is compressed as well", {}, async (server) => {
+  const alice = await PollingSession.join(server, "alice");
+  const held = await alice.hold({ headers: { "Accept-Encoding": "gzip" } });
+  const { payload, packets } = events(2000);
+  await alice.send(...packets);
+  assertCoded({ payload, answer: await held.answer }, "gzip");
+});
+
+serverTest("nothing but answers to polls is compressed", {}, async (server) => {
+  const headers = { "Accept-Encoding": "gzip" };
+  const plain = (answer) => {
+    assert.equal(answer.headers["content-encoding"], undefined);
+    assert.equal(answer.headers.vary, undefined);
+    return answer;
+  };
+  const alice = await PollingSession.join(server, "alice");
+  const { payload, packets } = events(5000);
+  plain(await ask(server, { headers: { ...alice.headers, ...headers } }));
+  plain(await ask(server, { path: `${POLLING}&sid=nope`, headers }));
+  assertOk(plain(await alice.post(packets.join("\x1e"), { headers }).answer));
+  assert.equal((await alice.get().answer).body, payload);
+
+  const bob = await RawSession.join(server, "bob", { headers });
+  packets.forEach((packet) => bob.send(packet));
+  for (const packet of payload.split("\x1e")) assert.equal(await bob.frame(), packet);
+});
+
+const PAGE = "http://page.example";
+
+serverTest("compressed or not, whoever caches is told what the answer depends on", { env: { SERVER_CORS_ALLOWED_ORIGINS: PAGE } }, async (server) => {
+  const alice = await PollingSession.join(server, "alice");
+  for (const [accepted, vary] of [["gzip", ["Accept-Encoding", "Origin"]], ["br", ["Origin"]]]) {
+    const { answer } = await polled(alice, 2000, { Origin: PAGE, "Accept-Encoding": accepted });
+    assert.equal(answer.headers["access-control-allow-origin"], PAGE);
+    assert.deepEqual(answer.headers.vary.split(", ").sort(), vary);
+  }
+});
+
+serverTest("compression can be switched off", { env: { ENGINE_COMPRESSION: "off" } }, async (server) => {
+  const alice = await PollingSession.join(server, "alice");
+  assertCoded(await polled(alice, 5000, { "Accept-Encoding": "gzip, deflate" }), undefined);
 });
 
 // ---------------------------------------------------------------------------------------------------------------------

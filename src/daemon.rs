@@ -45,9 +45,11 @@ pub fn run(config: &Config) -> Result<(), StartError> {
 
 async fn serve(config: &Config) -> Result<(), StartError> {
     let cors = cors(&config.cors_allowed_origins)?;
+    let defaults = Limits::default();
     let limits = Limits {
         max_payload_bytes: config.max_payload_bytes,
-        ..Limits::default()
+        compress_from_bytes: defaults.compress_from_bytes.filter(|_| config.compression),
+        ..defaults
     };
     let listener = server::bind(config.server_host, config.server_port).map_err(|error| {
         StartError::Listen {

@@ -2,7 +2,7 @@
 //!
 //! A presence server that speaks GameVault's activity gateway over Socket.IO, and underneath it an
 //! Engine.IO / Socket.IO server written from the protocol documents on raw WebSockets, which other programs
-//! can use: `default-features = false` leaves the daemon out.
+//! can use: `default-features = false` leaves the daemon out, and compression.
 //!
 //! # Layout
 //!

@@ -10,7 +10,7 @@ export const POLLING = "/socket.io/?EIO=4&transport=polling";
 export const UNKNOWN = { code: 1, message: "Session ID unknown" };
 export const BAD_REQUEST = { code: 3, message: "Bad request" };
 
-/** A request that is under way: `answer` is `{status, headers, body, port}`, `port` being the client's end. */
+/** A request that is under way: `answer` is `{status, headers, body, bytes, port}`, `body` being the bytes as text, `port` the client's end. */
 function start(server, { method = "GET", path = POLLING, headers = {}, body, chunks, agent = false, milliseconds = DEADLINE_MS } = {}) {
   const connection = agent ? {} : { Connection: "close" };
   const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
@@ -24,7 +24,8 @@ function start(server, { method = "GET", path = POLLING, headers = {}, body, chu
       response.on("data", (data) => received.push(data));
       response.on("error", reject);
       response.on("end", () => {
-        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(received).toString("utf8"), port });
+        const bytes = Buffer.concat(received);
+        resolve({ status: response.statusCode, headers: response.headers, body: bytes.toString("utf8"), bytes, port });
       });
     });
   });
@@ -113,8 +114,8 @@ export class PollingSession {
   }
 
   /** A GET that is not answered while two POSTs of something without effect, an unasked pong, come and go. */
-  async hold() {
-    const held = this.get();
+  async hold(options) {
+    const held = this.get(options);
     for (let i = 0; i < 2; i += 1) {
       const first = await Promise.race([held.answer, this.post("3").answer]);
       assert.equal(first.body, "ok", "the GET was answered at once");

@@ -11,6 +11,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::Config;
+use super::feature::Feature;
 
 /// A field of [`Config`], to be read and written by its setting.
 pub(super) struct Field<T: 'static> {
@@ -30,6 +31,8 @@ pub(super) enum Kind {
     Origins(Field<Vec<String>>),
     /// On or off.
     Switch(Field<bool>),
+    /// On or off of something that a build may lack; then it can only be off.
+    Feature(Field<bool>, Feature),
     /// The name of a file.
     Path(Field<PathBuf>),
     /// A span of time.
@@ -66,7 +69,10 @@ impl Kind {
             Kind::Port(_) => "a whole number from 0 to 65535; 0 lets the kernel choose".to_owned(),
             Kind::LogLevel(_) => format!("one of {}", LEVELS.map(|(name, _)| name).join(", ")),
             Kind::Origins(_) => "origins separated by commas, such as https://games.example:8443; empty or * for any".to_owned(),
-            Kind::Switch(_) => format!("{}, or {}", ON.join("/"), OFF.join("/")),
+            Kind::Feature(_, Feature { name, is_built: false }) => {
+                format!("{}; true needs a build with the feature `{name}`", OFF.join("/"))
+            }
+            Kind::Switch(_) | Kind::Feature(..) => format!("{}, or {}", ON.join("/"), OFF.join("/")),
             Kind::Path(_) => "the name of a file".to_owned(),
             Kind::Milliseconds(_, range) => format!("milliseconds, a whole number from {} to {}", range.start(), range.end()),
             Kind::Bytes(_, range) => format!("bytes, a whole number from {} to {}", range.start(), range.end()),
@@ -81,6 +87,13 @@ impl Kind {
             Kind::LogLevel(field) => (field.set)(config, level(text)?),
             Kind::Origins(field) => (field.set)(config, origins(text)?),
             Kind::Switch(field) => (field.set)(config, switch(text)?),
+            Kind::Feature(field, feature) => {
+                let on = switch(text)?;
+                if on && !feature.is_built {
+                    return Err(NotAccepted);
+                }
+                (field.set)(config, on);
+            }
             Kind::Path(field) => (field.set)(config, PathBuf::from(text)),
             Kind::Milliseconds(field, range) => {
                 (field.set)(config, Duration::from_millis(number(text, range)?))
@@ -99,7 +112,7 @@ impl Kind {
             Kind::Port(field) => (field.get)(config).to_string(),
             Kind::LogLevel(field) => (field.get)(config).as_str().to_lowercase(),
             Kind::Origins(field) => (field.get)(config).join(","),
-            Kind::Switch(field) => (field.get)(config).to_string(),
+            Kind::Switch(field) | Kind::Feature(field, _) => (field.get)(config).to_string(),
             Kind::Path(field) => (field.get)(config).display().to_string(),
             Kind::Milliseconds(field, _) => (field.get)(config).as_millis().to_string(),
             Kind::Bytes(field, _) => (field.get)(config).to_string(),

@@ -7,6 +7,7 @@
 //!   README are made from it, so they cannot differ.
 //! * [`kind`](Setting::accepted): the kinds of value a setting can have: how each is read, shown
 //!   and described.
+//! * `feature`: what this build has, and another may lack.
 //! * [`error`](ConfigErrors): what is wrong with a value, and what would be accepted.
 //! * [`unknown`](unknown_variables): variables that look like ours and are not.
 //!
@@ -22,6 +23,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 mod error;
+mod feature;
 mod kind;
 mod settings;
 mod unknown;
@@ -66,6 +68,8 @@ pub struct Config {
     pub poll_timeout: Duration,
     /// `ENGINE_ALLOW_EIO3`: whether clients of Engine.IO version 3 are served, too.
     pub allow_eio3: bool,
+    /// `ENGINE_COMPRESSION`: large answers of long-polling are compressed.
+    pub compression: bool,
 }
 
 impl Config {
@@ -119,6 +123,7 @@ impl Config {
             upgrade_timeout: Duration::ZERO,
             poll_timeout: Duration::ZERO,
             allow_eio3: false,
+            compression: false,
         }
     }
 }
@@ -195,6 +200,7 @@ fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::feature::Feature;
     use super::kind::{Field, Kind};
     use super::*;
 
@@ -222,5 +228,38 @@ mod tests {
             error,
             Err("TEST_SECRET has a wrong value; accepted: a whole number from 0 to 65535; 0 lets the kernel choose".to_owned())
         );
+    }
+
+    #[test]
+    fn what_the_build_lacks_cannot_be_switched_on() {
+        let lacking = Feature {
+            name: "tests",
+            is_built: false,
+        };
+        let setting = Setting {
+            name: "TEST_FEATURE",
+            default: lacking.switch(),
+            about: "",
+            secret: false,
+            kind: Kind::Feature(
+                Field {
+                    get: |c| &c.compression,
+                    set: |c, on| c.compression = on,
+                },
+                lacking,
+            ),
+        };
+        let mut config = Config::unset();
+        let mut read = |value: &'static str| {
+            let lookup = |name: &str| (name == setting.name).then(|| OsString::from(value));
+            read_setting(&setting, lookup, &mut config).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(""), Ok(()));
+        assert_eq!(read("Off"), Ok(()));
+        assert_eq!(
+            read("on"),
+            Err("TEST_FEATURE is \"on\"; accepted: false/0/no/off/disable/disabled; true needs a build with the feature `tests`".to_owned())
+        );
+        assert!(!config.compression);
     }
 }

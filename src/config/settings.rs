@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Config;
+use super::feature::COMPRESSION;
 use super::kind::{Field, Kind};
 
 /// What stands for the value of a secret.
@@ -129,6 +130,13 @@ pub static SETTINGS: &[Setting] = &[
         about: "Serve clients of Engine.IO version 3 as well: socket.io-client 2, and others of its age.",
         secret: false,
         kind: Kind::Switch(field!(allow_eio3)),
+    },
+    Setting {
+        name: "ENGINE_COMPRESSION",
+        default: COMPRESSION.switch(),
+        about: "Compress answers of long-polling from 1024 bytes on, for clients that take gzip or deflate.",
+        secret: false,
+        kind: Kind::Feature(field!(compression), COMPRESSION),
     },
 ];
 

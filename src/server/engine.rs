@@ -3,6 +3,7 @@
 use super::{
     Admission, Answer, Denied, Limits, Sessions, answer,
     candidate::Candidate,
+    compression::compressed,
     door::{Door, Doorkeeper, Knock, Reply},
     driver::{Driver, SessionName},
     link::{End, Link, PutAside},
@@ -188,7 +189,12 @@ where
                         })
                         .await
                     }
-                    _ => self.ask(found.door, Knock::Poll).await,
+                    _ => {
+                        let answer = self.ask(found.door, Knock::Poll).await?;
+                        // Here, and not in the session's task, which has its heartbeat to look after.
+                        let from_bytes = self.limits.compress_from_bytes;
+                        Ok(compressed(&parts.headers, from_bytes, answer))
+                    }
                 }
             }
             (_, None, _) => Err(Refusal::SessionUnknown.into()),

@@ -27,6 +27,9 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How many packets one POST may carry.
     pub max_payload_packets: usize,
+    /// From how many bytes on the answer to a poll is compressed for a client that takes it; `None`: never. The
+    /// reference's default. Without the feature `compression`, never.
+    pub compress_from_bytes: Option<usize>,
     /// How long a client on long-polling that is to be told goodbye may take to come for it.
     pub goodbye_timeout: Duration,
     /// How long a peer that has been told goodbye may take to end its side of the connection.
@@ -47,6 +50,7 @@ impl Default for Limits {
             max_headers: 64,
             header_timeout: Duration::from_secs(10),
             max_payload_packets: 10_000,
+            compress_from_bytes: Some(1024),
             goodbye_timeout: Duration::from_secs(30),
             linger_timeout: Duration::from_secs(1),
             shutdown_timeout: Duration::from_secs(4),

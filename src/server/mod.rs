@@ -9,6 +9,7 @@
 //! * `driver`: the one task that owns a session, from its opening to its last frame; `clock` is its timer.
 //! * `door`, `polling`: how the requests of long-polling reach that task, and what it does with them.
 //! * `transport`: what a session is on, to be sent to and read from.
+//! * `compression`: what makes the answers of long-polling smaller.
 //! * `candidate`: a WebSocket that is to take over from long-polling.
 //! * `link`, `wire`: the WebSocket under the driver, and the bytes under that.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
@@ -23,6 +24,8 @@ mod admission;
 mod answer;
 mod candidate;
 mod clock;
+#[cfg_attr(not(feature = "compression"), path = "no_compression.rs")]
+mod compression;
 mod cors;
 mod door;
 mod driver;

@@ -1,0 +1,21 @@
+//! What this build can do: its Cargo features, as far as settings depend on them.
+
+/// A Cargo feature.
+pub(super) struct Feature {
+    pub(super) name: &'static str,
+    /// Whether this build has it.
+    pub(super) is_built: bool,
+}
+
+/// Compressed answers of long-polling.
+pub(super) const COMPRESSION: Feature = Feature {
+    name: "compression",
+    is_built: cfg!(feature = "compression"),
+};
+
+impl Feature {
+    /// The default of a switch: on, where it can be.
+    pub(super) const fn switch(&self) -> &'static str {
+        if self.is_built { "true" } else { "false" }
+    }
+}
