@@ -27,8 +27,9 @@ use std::{
     time::{Duration, Instant},
 };
 use support::{
-    ACCEPT, BINARY, CLOSE, CONTINUATION, Client, FIN, Happened, OPEN, PING, PONG, Recorder, Seen,
-    Setup, TEXT, head, masked, milliseconds, run, text_frame, until, upgrade_request,
+    ACCEPT, BINARY, CLOSE, CONTINUATION, Client, FIN, Happened, LARGE, MANY, OPEN, PING, PONG,
+    Recorder, Seen, Setup, TEXT, closed, head, large, masked, milliseconds,
+    roomy_with_write_timeout, run, text_frame, until, upgrade_request,
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -36,15 +37,6 @@ use tokio::{
     task::JoinSet,
     time::{interval, timeout},
 };
-
-fn closed(reason: CloseReason) -> DisconnectReason {
-    DisconnectReason::SessionClosed(reason)
-}
-
-/// An event that carries `length` bytes or a little more.
-fn large(length: usize) -> Frame {
-    Frame::text(format!("42[\"large\",\"{}\"]", "x".repeat(length)))
-}
 
 // ---------------------------------------------------------------------------------------------------------
 // The handshake.
@@ -878,21 +870,6 @@ impl Flood {
     async fn stop(self) -> u64 {
         self.stop.store(true, Ordering::SeqCst);
         self.task.await.expect("the flood")
-    }
-}
-
-/// More than any kernel keeps for one connection.
-const MANY: usize = 128;
-const LARGE: usize = 256 << 10;
-
-fn roomy_with_write_timeout(write_timeout: Duration) -> Setup {
-    Setup {
-        limits: Limits {
-            max_waiting_bytes: 256 << 20,
-            write_timeout,
-            ..Setup::default().limits
-        },
-        ..Setup::default()
     }
 }
 

@@ -47,7 +47,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let cors = cors(&config.cors_allowed_origins)?;
     let defaults = Limits::default();
     let limits = Limits {
+        max_sessions: config.max_sessions,
         max_payload_bytes: config.max_payload_bytes,
+        message_timeout: config.message_timeout,
         compress_from_bytes: defaults.compress_from_bytes.filter(|_| config.compression),
         ..defaults
     };
@@ -146,7 +148,7 @@ fn engine(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> A
         ping_timeout: config.ping_timeout,
         upgrade_timeout: config.upgrade_timeout,
         poll_timeout: config.poll_timeout,
-        ..Timing::default()
+        post_timeout: config.post_timeout,
     };
     let settings = Settings {
         timing,

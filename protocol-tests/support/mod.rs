@@ -6,7 +6,7 @@
 
 use hyper::{Request, StatusCode, body::Incoming, http::request::Parts};
 use rollcall::{
-    engineio::Timing,
+    engineio::{CloseReason, Frame, Timing},
     server::{self, Admission, Answer, Denied, Engine, Handler, Limits, Settings},
     socketio::{DisconnectReason, Event, Namespace, Socket, SocketIo},
 };
@@ -175,6 +175,31 @@ impl Default for Setup {
     }
 }
 
+/// Room for [`MANY`] times [`LARGE`].
+pub fn roomy_with_write_timeout(write_timeout: Duration) -> Setup {
+    Setup {
+        limits: Limits {
+            max_waiting_bytes: 256 << 20,
+            write_timeout,
+            ..Setup::default().limits
+        },
+        ..Setup::default()
+    }
+}
+
+/// More than any kernel keeps for one connection.
+pub const MANY: usize = 128;
+pub const LARGE: usize = 256 << 10;
+
+/// An event that carries `length` bytes or a little more.
+pub fn large(length: usize) -> Frame {
+    Frame::text(format!("42[\"large\",\"{}\"]", "x".repeat(length)))
+}
+
+pub fn closed(reason: CloseReason) -> DisconnectReason {
+    DisconnectReason::SessionClosed(reason)
+}
+
 /// A server on a port of the kernel's choice.
 pub struct Server<N: Namespace> {
     pub address: SocketAddr,
@@ -225,6 +250,12 @@ impl<N: Namespace> Server<N> {
 
     pub fn sessions(&self) -> usize {
         self.engine.sessions().count()
+    }
+
+    /// The reasons for which sessions have ended, each as often as that.
+    pub fn ended(&self) -> Vec<(CloseReason, u64)> {
+        let ended = self.engine.sessions().ended();
+        ended.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Shuts the server down, and tells how long that took.
@@ -657,6 +688,86 @@ impl Client {
     pub fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_linger(Some(Duration::ZERO)).expect("a socket");
+    }
+}
+
+/// A request without an upgrade, up to its body.
+pub fn plain_request(method: &str, name: &str, query: &str, length: usize) -> String {
+    format!(
+        "{method} /socket.io/?{query} HTTP/1.1\r\nHost: localhost\r\nX-Name: {name}\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+pub const OPEN_POLLING: &str = "EIO=4&transport=polling";
+
+/// A client on long-polling.
+pub struct Poller {
+    address: SocketAddr,
+    name: String,
+    /// What names its session in the query.
+    pub query: String,
+    /// The connection for its GETs; each POST has its own.
+    pub client: Client,
+}
+
+impl Poller {
+    /// Opens a session.
+    pub async fn open(address: SocketAddr, name: &str) -> Self {
+        let mut client = Client::dial(address).await;
+        client
+            .write(plain_request("GET", name, OPEN_POLLING, 0).as_bytes())
+            .await;
+        let (head, opening) = client.response().await;
+        assert_eq!(head.status, 200, "{opening}");
+        let opening = opening.strip_prefix('0').expect("an open packet");
+        let opening: serde_json::Value = serde_json::from_str(opening).expect("JSON");
+        let sid = opening["sid"].as_str().expect("a sid");
+        Self {
+            address,
+            name: name.to_owned(),
+            query: format!("{OPEN_POLLING}&sid={sid}"),
+            client,
+        }
+    }
+
+    /// Opens a session and joins the namespace.
+    pub async fn join(address: SocketAddr, name: &str) -> Self {
+        let mut poller = Self::open(address, name).await;
+        assert_eq!(poller.post("40").await, (200, "ok".to_owned()));
+        let (status, answer) = poller.poll().await;
+        assert!(status == 200 && answer.starts_with("40{"), "{answer}");
+        poller
+    }
+
+    /// Sends a GET; its answer is [`Poller::polled`].
+    pub async fn ask(&mut self) {
+        let request = plain_request("GET", &self.name, &self.query, 0);
+        self.client.write(request.as_bytes()).await;
+    }
+
+    pub async fn polled(&mut self) -> (u16, String) {
+        let (head, body) = self.client.response().await;
+        (head.status, body)
+    }
+
+    pub async fn poll(&mut self) -> (u16, String) {
+        self.ask().await;
+        self.polled().await
+    }
+
+    /// A POST of which `length` bytes are still to be written.
+    pub async fn begin_post(&self, length: usize) -> Client {
+        let mut client = Client::dial(self.address).await;
+        let request = plain_request("POST", &self.name, &self.query, length);
+        client.write(request.as_bytes()).await;
+        client
+    }
+
+    pub async fn post(&self, body: &str) -> (u16, String) {
+        let mut client = self.begin_post(body.len()).await;
+        client.write(body.as_bytes()).await;
+        let (head, body) = client.response().await;
+        (head.status, body)
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Path(Field<PathBuf>),
     /// A span of time.
     Milliseconds(Field<Duration>, RangeInclusive<u64>),
+    /// How many there may be of something.
+    Count(Field<usize>, RangeInclusive<usize>),
     /// A size.
     Bytes(Field<usize>, RangeInclusive<usize>),
 }
@@ -75,6 +77,7 @@ impl Kind {
             Kind::Switch(_) | Kind::Feature(..) => format!("{}, or {}", ON.join("/"), OFF.join("/")),
             Kind::Path(_) => "the name of a file".to_owned(),
             Kind::Milliseconds(_, range) => format!("milliseconds, a whole number from {} to {}", range.start(), range.end()),
+            Kind::Count(_, range) => format!("a whole number from {} to {}", range.start(), range.end()),
             Kind::Bytes(_, range) => format!("bytes, a whole number from {} to {}", range.start(), range.end()),
         }
     }
@@ -98,7 +101,9 @@ impl Kind {
             Kind::Milliseconds(field, range) => {
                 (field.set)(config, Duration::from_millis(number(text, range)?))
             }
-            Kind::Bytes(field, range) => (field.set)(config, number(text, range)?),
+            Kind::Count(field, range) | Kind::Bytes(field, range) => {
+                (field.set)(config, number(text, range)?)
+            }
         }
         Ok(())
     }
@@ -115,7 +120,7 @@ impl Kind {
             Kind::Switch(field) | Kind::Feature(field, _) => (field.get)(config).to_string(),
             Kind::Path(field) => (field.get)(config).display().to_string(),
             Kind::Milliseconds(field, _) => (field.get)(config).as_millis().to_string(),
-            Kind::Bytes(field, _) => (field.get)(config).to_string(),
+            Kind::Count(field, _) | Kind::Bytes(field, _) => (field.get)(config).to_string(),
         }
     }
 }

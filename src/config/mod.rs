@@ -54,6 +54,8 @@ pub struct Config {
     pub online_activities_disabled: bool,
     /// `USERS_FILE`: the user file, relative to the working directory.
     pub users_file: PathBuf,
+    /// `ENGINE_MAX_SESSIONS`: how many sessions there may be.
+    pub max_sessions: usize,
     /// `ENGINE_PING_INTERVAL_MS`: from one ping of a session to the next.
     pub ping_interval: Duration,
     /// `ENGINE_PING_TIMEOUT_MS`: how long a pong may take.
@@ -66,6 +68,10 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// `ENGINE_POLL_TIMEOUT_MS`: how long a session on long-polling may be without a poll.
     pub poll_timeout: Duration,
+    /// `ENGINE_POST_TIMEOUT_MS`: how long the body of a POST may take.
+    pub post_timeout: Duration,
+    /// `ENGINE_MESSAGE_TIMEOUT_MS`: how long a WebSocket message may take from its first byte to its last.
+    pub message_timeout: Duration,
     /// `ENGINE_ALLOW_EIO3`: whether clients of Engine.IO version 3 are served, too.
     pub allow_eio3: bool,
     /// `ENGINE_COMPRESSION`: large answers of long-polling are compressed.
@@ -116,12 +122,15 @@ impl Config {
             cors_allowed_origins: Vec::new(),
             online_activities_disabled: false,
             users_file: PathBuf::new(),
+            max_sessions: 0,
             ping_interval: Duration::ZERO,
             ping_timeout: Duration::ZERO,
             max_payload_bytes: 0,
             connect_timeout: Duration::ZERO,
             upgrade_timeout: Duration::ZERO,
             poll_timeout: Duration::ZERO,
+            post_timeout: Duration::ZERO,
+            message_timeout: Duration::ZERO,
             allow_eio3: false,
             compression: false,
         }

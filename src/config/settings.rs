@@ -15,6 +15,9 @@ const MAX_MS: u64 = 86_400_000;
 /// The largest message a setting allows. Each session may hold one while it is read.
 const MAX_PAYLOAD_BYTES: usize = 100_000_000;
 
+/// The most sessions a setting allows. One process serves a community; more is a slip of the finger.
+const MAX_SESSIONS: usize = 1_000_000;
+
 /// One setting.
 pub struct Setting {
     /// The environment variable; with `_FILE` behind it, the one that names a file with the value.
@@ -83,6 +86,13 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Path(field!(users_file)),
     },
     Setting {
+        name: "ENGINE_MAX_SESSIONS",
+        default: "10000",
+        about: "How many clients may be connected; whoever comes then is told to try again later.",
+        secret: false,
+        kind: Kind::Count(field!(max_sessions), 1..=MAX_SESSIONS),
+    },
+    Setting {
         name: "ENGINE_PING_INTERVAL_MS",
         default: "25000",
         about: "How often each client is asked whether it is there.",
@@ -123,6 +133,20 @@ pub static SETTINGS: &[Setting] = &[
         about: "How long a client on long-polling may go without a poll before it counts as lost.",
         secret: false,
         kind: Kind::Milliseconds(field!(poll_timeout), 1..=MAX_MS),
+    },
+    Setting {
+        name: "ENGINE_POST_TIMEOUT_MS",
+        default: "20000",
+        about: "How long what a client on long-polling sends may take to arrive.",
+        secret: false,
+        kind: Kind::Milliseconds(field!(post_timeout), 1..=MAX_MS),
+    },
+    Setting {
+        name: "ENGINE_MESSAGE_TIMEOUT_MS",
+        default: "20000",
+        about: "How long a message on a WebSocket may take to arrive.",
+        secret: false,
+        kind: Kind::Milliseconds(field!(message_timeout), 1..=MAX_MS),
     },
     Setting {
         name: "ENGINE_ALLOW_EIO3",

@@ -17,6 +17,8 @@ pub enum CloseReason {
     PollTimeout,
     /// The body of a POST did not arrive within the post timeout.
     PostTimeout,
+    /// A WebSocket message had begun, and did not end within the message timeout.
+    MessageTimeout,
     /// A POST was larger than the largest message.
     PayloadTooLarge,
     /// The client did not take what was sent to it within the write deadline.
@@ -36,6 +38,25 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All there are.
+    pub const ALL: [Self; 15] = [
+        Self::ClientClosed,
+        Self::TransportClosed,
+        Self::TransportError,
+        Self::PingTimeout,
+        Self::PollTimeout,
+        Self::PostTimeout,
+        Self::MessageTimeout,
+        Self::PayloadTooLarge,
+        Self::WriteStalled,
+        Self::ParseError,
+        Self::ConnectTimeout,
+        Self::Overflow,
+        Self::ServerDisconnected,
+        Self::ServerShutdown,
+        Self::HandlerPanicked,
+    ];
+
     /// The reason in the words that Socket.IO's server API and its users know, where it has some.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,6 +66,7 @@ impl CloseReason {
             Self::PingTimeout => "ping timeout",
             Self::PollTimeout => "poll timeout",
             Self::PostTimeout => "post timeout",
+            Self::MessageTimeout => "message timeout",
             Self::PayloadTooLarge => "payload too large",
             Self::WriteStalled => "write stalled",
             Self::ParseError => "parse error",

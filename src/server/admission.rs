@@ -32,7 +32,7 @@ pub trait Admission: Send + Sync + 'static {
 /// A no, as the client is told it: Engine.IO's code 4, with a status that says more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// 401: who are you? 403: not you. 503: cannot tell now.
+    /// 401: who are you? 403: not you. 503: cannot tell now, and the client is told when to try again.
     pub status: StatusCode,
     /// What is wrong, and what to do about it.
     pub message: &'static str,

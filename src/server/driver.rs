@@ -91,6 +91,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 self.name,
                 opened.elapsed()
             );
+            self.registration.count_end(reason);
             self.close(reason, end);
         }
     }
@@ -183,10 +184,20 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         let stall = clock
             .stalled_since()
             .map(|since| since + self.limits.write_timeout);
-        [self.handler.deadline(), stall]
+        [self.handler.deadline(), stall, self.message_deadline()]
             .into_iter()
             .flatten()
             .fold(self.session.deadline(), Ord::min)
+    }
+
+    /// When the rest of a message that has begun is late.
+    fn message_deadline(&self) -> Option<Instant> {
+        match &self.transport {
+            Transport::WebSocket(link, _) => link
+                .awaiting_since()
+                .map(|since| since + self.limits.message_timeout),
+            Transport::Polling(_) => None,
+        }
     }
 
     fn handle_wake(&mut self, now: Instant, wake: Wake) -> Result<(), Ending> {
@@ -354,6 +365,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             .is_some_and(|since| since + self.limits.write_timeout <= now)
         {
             return Err((CloseReason::WriteStalled, End::Broken));
+        }
+        if self
+            .message_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            return Err((CloseReason::MessageTimeout, End::Open));
         }
         loop {
             match self.session.handle_timeout(now) {

@@ -8,6 +8,7 @@ use super::{
     driver::{Driver, SessionName},
     link::{End, Link, PutAside},
     polling::{self, Polling, Post},
+    sessions::Place,
     transport::Transport,
     websocket::{self, HandshakeError},
 };
@@ -20,7 +21,7 @@ use crate::engineio::{
 use hyper::{
     StatusCode,
     body::Incoming,
-    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+    header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     http::request::Parts,
     upgrade::OnUpgrade,
 };
@@ -77,9 +78,9 @@ where
             application,
             admission,
             timing: Arc::new(timing),
+            sessions: Sessions::new(limits.max_sessions),
             limits: Arc::new(limits),
             allow_eio3,
-            sessions: Sessions::new(),
             next_name: AtomicU64::new(1),
             tasks: watch::Sender::new(()),
         })
@@ -155,10 +156,14 @@ where
                 match upgrade {
                     Some(upgrade) => {
                         let accepted = websocket::accept(&parts.headers)?;
-                        self.open_on_websocket(upgrade, dialect, identity, peer);
+                        let place = self.sessions.reserve().ok_or(FULL)?;
+                        self.open_on_websocket(place, upgrade, dialect, identity, peer);
                         Ok(accepted)
                     }
-                    None => self.open_on_polling(dialect, identity, peer),
+                    None => {
+                        let place = self.sessions.reserve().ok_or(FULL)?;
+                        self.open_on_polling(place, dialect, identity, peer)
+                    }
                 }
             }
             (_, Some(found), upgrade) => {
@@ -231,6 +236,7 @@ where
     /// Opens a session once the 101 is out.
     fn open_on_websocket(
         self: &Arc<Self>,
+        place: Place,
         upgrade: OnUpgrade,
         dialect: Dialect,
         identity: Arc<A::Identity>,
@@ -253,7 +259,7 @@ where
                         true,
                     );
                     engine.start(
-                        transport, session, None, dialect, sid, identity, peer, running,
+                        place, transport, session, None, dialect, sid, identity, peer, running,
                     );
                 }
                 Err(error) => log::error!("{error}"),
@@ -264,6 +270,7 @@ where
     /// Opens a session, and answers with its first packet.
     fn open_on_polling(
         &self,
+        place: Place,
         dialect: Dialect,
         identity: Arc<A::Identity>,
         peer: SocketAddr,
@@ -281,6 +288,7 @@ where
         );
         let door = Arc::new(Door::default());
         self.start(
+            place,
             transport,
             session,
             Some(door),
@@ -309,6 +317,7 @@ where
     )]
     fn start(
         &self,
+        place: Place,
         transport: Transport,
         session: Session,
         door: Option<Arc<Door>>,
@@ -322,6 +331,7 @@ where
         log::info!("{name} opened on {} for {peer}", transport.name());
         let inbox = Arc::new(Inbox::new(self.limits.max_waiting_bytes));
         let registration = self.sessions.register(
+            place,
             sid,
             dialect.revision,
             Arc::clone(&identity),
@@ -372,6 +382,16 @@ const OTHER_KEY: Denied = Denied {
     status: StatusCode::FORBIDDEN,
     message: "This session belongs to another API key.",
 };
+
+/// The answer to whoever comes when there is no room.
+const FULL: Denied = Denied {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    message: "The server has as many sessions as it may. Try again later.",
+};
+
+/// When to try again, in seconds, after a no that will not last: later than official clients do by
+/// themselves, and soon enough for a place that gets free any moment.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 
 /// Why a session cannot be opened, although the client did nothing wrong.
 #[derive(Debug)]
@@ -431,6 +451,11 @@ impl TurnedAway {
                         message: denied.message,
                     },
                 );
+                if denied.status == StatusCode::SERVICE_UNAVAILABLE {
+                    answer
+                        .headers_mut()
+                        .insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+                }
                 if is_upgrade {
                     answer
                         .headers_mut()

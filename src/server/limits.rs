@@ -5,6 +5,15 @@ use std::time::Duration;
 /// What bounds the things that a peer can make grow or last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// How many sessions there may be; whoever wants one more gets 503 and is to come again. At about 4 KB
+    /// each, the default is 40 MB at most, and more than a community has.
+    ///
+    /// A place is taken when the request is accepted, so a WebSocket that is being opened has one, too. There
+    /// is no lower limit for those that are open and do nothing: whoever opens sessions to fill the server
+    /// has a key, and would only have to join; but when a server comes back, all its clients are at this
+    /// point at once, and would be refused while there is room. Time bounds them: `write_timeout` for the
+    /// 101, then the application's time for joining, and on long-polling the poll timeout.
+    pub max_sessions: usize,
     /// The largest message from a client, in bytes, fragments added up. Over it, the WebSocket is closed
     /// with 1009. The reference's default.
     pub max_payload_bytes: usize,
@@ -17,7 +26,7 @@ pub struct Limits {
     /// How much is handed to the kernel in one go for one client, in bytes: what is not taken then stays
     /// where it is shared.
     pub write_batch_bytes: usize,
-    /// How long a client may take nothing of what is written to it.
+    /// How long a client may take nothing of what is written to it, the 101 included.
     pub write_timeout: Duration,
     /// The largest head of an HTTP request, in bytes; over it, 431. hyper needs at least 8 KiB.
     pub max_head_bytes: usize,
@@ -25,6 +34,9 @@ pub struct Limits {
     pub max_headers: usize,
     /// How long an HTTP request's head may take, so that nobody holds a connection with a trickle.
     pub header_timeout: Duration,
+    /// How long a WebSocket message may take from its first byte to its last, with whatever comes between
+    /// its fragments; as long as a POST.
+    pub message_timeout: Duration,
     /// How many packets one POST may carry.
     pub max_payload_packets: usize,
     /// From how many bytes on the answer to a poll is compressed for a client that takes it; `None`: never. The
@@ -41,6 +53,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            max_sessions: 10_000,
             max_payload_bytes: 1_000_000,
             max_waiting_bytes: 4 << 20,
             max_put_aside_bytes: 64 << 10,
@@ -49,6 +62,7 @@ impl Default for Limits {
             max_head_bytes: 16 << 10,
             max_headers: 64,
             header_timeout: Duration::from_secs(10),
+            message_timeout: Duration::from_secs(20),
             max_payload_packets: 10_000,
             compress_from_bytes: Some(1024),
             goodbye_timeout: Duration::from_secs(30),

@@ -4,7 +4,7 @@ use super::{Limits, wire::Wire};
 use crate::engineio::{CloseReason, Dialect, Frame, MESSAGE};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::{
     collections::VecDeque,
@@ -13,6 +13,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -46,6 +47,8 @@ pub(super) struct Link {
     /// A large message, kept until the next read has begun. Only while someone else holds the memory of
     /// one does tungstenite take a fresh buffer; otherwise it would keep the large one for ever.
     large: Option<Bytes>,
+    /// The message whose rest we wait for, by its number, and since when.
+    awaited: Option<(u32, Instant)>,
 }
 
 /// What came in.
@@ -118,25 +121,28 @@ impl PutAside {
 
 impl Link {
     /// Waits until the 101 is out, and takes the connection over. `None`: it broke before that, or is none
-    /// that can be taken over.
+    /// that can be taken over, or its peer does not take the 101.
     pub(super) async fn open(
         upgrade: OnUpgrade,
         dialect: Dialect,
         limits: &Limits,
     ) -> Option<Self> {
-        match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
-            Ok(Ok(parts)) => {
-                Some(Self::new(parts.io.into_inner(), parts.read_buf, dialect, limits).await)
-            }
-            Ok(Err(_)) => {
-                log::error!("a connection that is not plain TCP cannot carry a WebSocket");
-                None
-            }
-            Err(error) => {
+        let upgraded = match timeout(limits.write_timeout, upgrade).await {
+            Ok(Ok(upgraded)) => upgraded,
+            Ok(Err(error)) => {
                 log::debug!("the connection broke during the handshake: {error}");
-                None
+                return None;
             }
-        }
+            Err(_elapsed) => {
+                log::debug!("the peer did not take the 101");
+                return None;
+            }
+        };
+        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+            log::error!("a connection that is not plain TCP cannot carry a WebSocket");
+            return None;
+        };
+        Some(Self::new(parts.io.into_inner(), parts.read_buf, dialect, limits).await)
     }
 
     /// A WebSocket on a connection that has just answered 101. `early` is what came right behind the request.
@@ -151,13 +157,14 @@ impl Link {
         let mut buffer = Vec::with_capacity(READ_BUFFER_BYTES.max(early.len()));
         buffer.extend_from_slice(&early);
         drop(early);
-        let wire = Wire::new(stream);
+        let wire = Wire::new(stream, &buffer);
         let websocket =
             WebSocketStream::from_partially_read(wire, buffer, Role::Server, Some(config)).await;
         Self {
             websocket,
             dialect,
             large: None,
+            awaited: None,
         }
     }
 
@@ -187,7 +194,11 @@ impl Link {
         loop {
             let polled = Pin::new(&mut self.websocket).poll_next(context);
             self.large = None;
-            let received = match ready!(polled) {
+            let Poll::Ready(next) = polled else {
+                self.await_rest();
+                return Poll::Pending;
+            };
+            let received = match next {
                 Some(Ok(Message::Text(text))) => {
                     self.keep_if_large(text.as_ref());
                     Received::Text(text)
@@ -200,8 +211,25 @@ impl Link {
                 Some(Ok(Message::Close(_))) | None => Received::End(End::ClosedByPeer),
                 Some(Err(error)) => Received::End(End::of(&error)),
             };
+            // The next is not late as long as it is not asked for.
+            self.awaited = None;
             return Poll::Ready(received);
         }
+    }
+
+    /// Notes since when the peer has owed the rest of a message. What comes between its fragments pays
+    /// nothing off.
+    fn await_rest(&mut self) {
+        let unfinished = self.websocket.get_ref().unfinished();
+        self.awaited = unfinished.map(|number| match self.awaited {
+            Some((before, since)) if before == number => (number, since),
+            _ => (number, Instant::now()),
+        });
+    }
+
+    /// Since when the peer has owed the rest of a message.
+    pub(super) fn awaiting_since(&self) -> Option<Instant> {
+        self.awaited.map(|(_, since)| since)
     }
 
     /// The next message that may be heard. A client that does not take its answers may not ask for more: its

@@ -11,7 +11,8 @@
 //! * `transport`: what a session is on, to be sent to and read from.
 //! * `compression`: what makes the answers of long-polling smaller.
 //! * `candidate`: a WebSocket that is to take over from long-polling.
-//! * `link`, `wire`: the WebSocket under the driver, and the bytes under that.
+//! * `link`, `wire`: the WebSocket under the driver, and the bytes under that; `framing` sees whether a
+//!   message is whole.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
 //! * `sessions`: who is connected, for whoever has to find or end sessions.
 //! * `cors`, `answer`: what goes onto every HTTP answer.
@@ -30,6 +31,7 @@ mod cors;
 mod door;
 mod driver;
 mod engine;
+mod framing;
 mod goodbye;
 mod limits;
 mod link;

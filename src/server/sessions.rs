@@ -9,10 +9,13 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The sessions that are alive.
 pub struct Sessions<I> {
     state: Mutex<State<I>>,
+    /// A permit for each session there may be.
+    places: Arc<Semaphore>,
 }
 
 struct State<I> {
@@ -20,6 +23,8 @@ struct State<I> {
     alive: HashMap<Sid, Entry<I>>,
     /// Set once, when the server goes down: whoever comes after that goes at once.
     closing: Option<CloseReason>,
+    /// How many have ended, by reason.
+    ended: HashMap<CloseReason, u64>,
 }
 
 struct Entry<I> {
@@ -27,6 +32,8 @@ struct Entry<I> {
     revision: Revision,
     inbox: Arc<Inbox>,
     door: Option<Arc<Door>>,
+    /// Given back in the moment in which the session is no longer among these.
+    _place: Place,
 }
 
 /// A session that was found.
@@ -39,25 +46,40 @@ pub(super) struct Found<I> {
     pub(super) door: Option<Arc<Door>>,
 }
 
-/// A session's place among those alive. It ends with this value.
+/// The right to be a session, or to become one. It ends with this value.
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A session among those alive. It ends with this value.
 pub(super) struct Registration<I> {
     sessions: Arc<Sessions<I>>,
     sid: Sid,
 }
 
 impl<I> Sessions<I> {
-    pub(super) fn new() -> Arc<Self> {
+    /// Of at most `max_sessions`.
+    pub(super) fn new(max_sessions: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 alive: HashMap::new(),
                 closing: None,
+                ended: HashMap::new(),
             }),
+            places: Arc::new(Semaphore::new(max_sessions.min(Semaphore::MAX_PERMITS))),
         })
+    }
+
+    /// A place for one more session, if there is room.
+    pub(super) fn reserve(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(Place { _permit: permit })
     }
 
     /// Adds a session.
     pub(super) fn register(
         self: &Arc<Self>,
+        place: Place,
         sid: Sid,
         revision: Revision,
         identity: Arc<I>,
@@ -75,6 +97,7 @@ impl<I> Sessions<I> {
                 revision,
                 inbox,
                 door,
+                _place: place,
             },
         );
         Registration {
@@ -97,6 +120,15 @@ impl<I> Sessions<I> {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.lock().alive.len()
+    }
+
+    /// How many have ended, by reason; every reason is there.
+    pub fn ended(&self) -> impl Iterator<Item = (CloseReason, u64)> + use<I> {
+        let state = self.lock();
+        let count = |reason| state.ended.get(&reason).copied().unwrap_or_default();
+        CloseReason::ALL
+            .map(|reason| (reason, count(reason)))
+            .into_iter()
     }
 
     /// Ends the sessions of those whose identity `is_over`: each client is told by a DISCONNECT.
@@ -125,6 +157,14 @@ impl<I> Sessions<I> {
     fn lock(&self) -> MutexGuard<'_, State<I>> {
         // Nothing panics while the lock is held, and the map is whole between two calls.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I> Registration<I> {
+    /// Counts the session among those that have ended.
+    pub(super) fn count_end(&self, reason: CloseReason) {
+        let mut state = self.sessions.lock();
+        *state.ended.entry(reason).or_default() += 1;
     }
 }
 

@@ -5,6 +5,7 @@
 //! each of 10,000 clients is 4.5 GB there; here it is one shared allocation). Its writes are taken whole, so
 //! they stand between frames and never inside one.
 
+use super::framing::Framing;
 use crate::engineio::Frame;
 use bytes::{Buf, Bytes};
 use std::{
@@ -39,6 +40,8 @@ pub(super) struct Wire {
     queued: usize,
     /// Bytes that the kernel has taken, ever.
     written: u64,
+    /// How far what was read goes.
+    framing: Framing,
 }
 
 /// A WebSocket frame's header and payload, each as far as it is not written yet.
@@ -55,12 +58,16 @@ struct Header {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    /// `early` is what was read of the stream before.
+    pub(super) fn new(stream: TcpStream, early: &[u8]) -> Self {
+        let mut framing = Framing::default();
+        framing.advance(early);
         Self {
             stream,
             queue: VecDeque::new(),
             queued: 0,
             written: 0,
+            framing,
         }
     }
 
@@ -81,6 +88,11 @@ impl Wire {
     /// How many bytes the kernel has taken so far; it grows as long as the client takes anything.
     pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// The number of the message that was read in part, if there is one.
+    pub(super) fn unfinished(&self) -> Option<u32> {
+        self.framing.unfinished()
     }
 
     fn push_piece(&mut self, header: Header, payload: Bytes) {
@@ -160,7 +172,11 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let arrived = buffer.filled().get(before..).unwrap_or_default();
+        self.framing.advance(arrived);
+        Poll::Ready(Ok(()))
     }
 }
 
