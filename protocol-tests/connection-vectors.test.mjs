@@ -524,6 +524,6 @@ test("a port that is taken: no start, and it says so", { timeout: 30_000 }, asyn
     await assert.rejects(Server.start({ users: ["alice"], env: { SERVER_PORT: String(first.port) } }), new RegExp(`${first.port}`));
     await first.finish();
   } finally {
-    first.remove();
+    await first.remove();
   }
 });

@@ -11,15 +11,18 @@
 
 mod support;
 
+use hyper::{Request, body::Incoming};
 use rollcall::{
     engineio::{
         CloseReason, Frame, Timing,
         outbound::{Repair, Subscription, Topic},
     },
-    server::Limits,
+    server::{Answer, Handler, Limits, bind, serve},
     socketio::{DisconnectReason, Socket},
 };
 use std::{
+    future::pending,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,12 +31,13 @@ use std::{
 };
 use support::{
     ACCEPT, BINARY, CLOSE, CONTINUATION, Client, FIN, Happened, LARGE, MANY, OPEN, PING, PONG,
-    Recorder, Seen, Setup, TEXT, closed, head, large, masked, milliseconds,
+    Recorder, Seen, Setup, TEXT, TestEngine, closed, head, large, masked, milliseconds,
     roomy_with_write_timeout, run, text_frame, until, upgrade_request,
 };
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
+    sync::Notify,
     task::JoinSet,
     time::{interval, timeout},
 };
@@ -1598,6 +1602,150 @@ fn whoever_is_turned_out_while_coming_in_does_not_slip_through() {
         let mut client = Client::join(server.address, "alice").await;
         client.echo("welcome").await;
         assert_eq!(recording.connected().await.identity(), "alice");
+    });
+}
+
+fn polling_request(name: &str, sid: &str) -> String {
+    format!(
+        "GET /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: localhost\r\nX-Name: {name}\r\n\r\n"
+    )
+}
+
+/// Opens a session on long-polling; the parameter that names it.
+async fn open_on_polling(address: SocketAddr, name: &str) -> (Client, String) {
+    let mut polling = Client::dial(address).await;
+    polling.write(polling_request(name, "").as_bytes()).await;
+    let (_, opening) = polling.response().await;
+    let opening: serde_json::Value = serde_json::from_str(&opening[1..]).expect("JSON");
+    let sid = opening["sid"].as_str().expect("a sid");
+    (polling, format!("&sid={sid}"))
+}
+
+/// A WebSocket that has probed. As long as the session has another one, it is closed after its 101.
+async fn until_let_in(address: SocketAddr, upgrade: &str) -> Client {
+    loop {
+        let mut next = Client::dial(address).await;
+        next.write(upgrade.as_bytes()).await;
+        assert_eq!(next.head().await.status, 101);
+        let _closed_already = next.stream.write_all(&text_frame("2probe")).await;
+        if next.see().await == Seen::Text("3probe".to_owned()) {
+            return next;
+        }
+    }
+}
+
+/// Moves the session to a WebSocket that has probed, and joins.
+async fn upgrade_to(mut next: Client, polling: &mut Client, sid: &str) -> Client {
+    polling
+        .write(polling_request("alice", sid).as_bytes())
+        .await;
+    assert_eq!(polling.response().await.1, "6");
+    next.send("5").await;
+    next.connect().await;
+    next
+}
+
+/// Keeps the first 101 to itself, and says so.
+struct Swallowing {
+    engine: Arc<TestEngine<Recorder>>,
+    swallowed: AtomicBool,
+    told: Arc<Notify>,
+}
+
+impl Handler for Swallowing {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        let answer = self.engine.handle(request, peer).await;
+        if answer.status() == 101 && !self.swallowed.swap(true, Ordering::SeqCst) {
+            self.told.notify_one();
+            return pending().await;
+        }
+        answer
+    }
+}
+
+#[test]
+fn a_client_that_goes_before_its_101_leaves_the_session_on_polling_and_may_try_again_at_once() {
+    run(async {
+        let setup = Setup {
+            timing: Timing {
+                upgrade_timeout: Duration::from_secs(600),
+                ..Setup::default().timing
+            },
+            ..Setup::default()
+        };
+        let (server, _recording) = Recorder::server(setup);
+        let told = Arc::new(Notify::new());
+        let swallowing = Swallowing {
+            engine: Arc::clone(&server.engine),
+            swallowed: AtomicBool::new(false),
+            told: Arc::clone(&told),
+        };
+        let listener = bind(Some(Ipv4Addr::LOCALHOST.into()), 0).expect("a port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move {
+            serve(
+                listener,
+                Arc::new(swallowing),
+                &Limits::default(),
+                pending(),
+            )
+            .await;
+        });
+
+        let (mut polling, sid) = open_on_polling(address, "alice").await;
+        let upgrade = upgrade_request("alice", &format!("{OPEN}{sid}"), "");
+        let mut gone = Client::dial(address).await;
+        gone.write(upgrade.as_bytes()).await;
+        told.notified().await;
+        // While it waits, it has the only place.
+        let mut second = Client::dial(address).await;
+        second.write(upgrade.as_bytes()).await;
+        assert_eq!(second.head().await.status, 101);
+        second.is_closed_with(None).await;
+        drop(gone);
+        let next = until_let_in(address, &upgrade).await;
+        upgrade_to(next, &mut polling, &sid)
+            .await
+            .echo("alive")
+            .await;
+    });
+}
+
+#[test]
+fn a_candidate_that_asks_and_does_not_read_is_cut_off_and_its_session_goes_on() {
+    run(async {
+        let setup = Setup {
+            timing: Timing {
+                upgrade_timeout: milliseconds(1000),
+                ..Setup::default().timing
+            },
+            limits: Limits {
+                write_timeout: milliseconds(500),
+                linger_timeout: milliseconds(500),
+                ..Setup::default().limits
+            },
+            ..Setup::default()
+        };
+        let (server, _recording) = Recorder::server(setup);
+        let (mut polling, sid) = open_on_polling(server.address, "alice").await;
+        let mut stuck = Client::dial_narrow(server.address).await;
+        let upgrade = upgrade_request("alice", &format!("{OPEN}{sid}"), "");
+        stuck.write(upgrade.as_bytes()).await;
+        assert_eq!(stuck.head().await.status, 101);
+        let mut flood = stuck.second_handle();
+        tokio::spawn(async move {
+            let probes = text_frame("2probe").repeat(10_000);
+            while flood.write_all(&probes).await.is_ok() {}
+        });
+
+        let next = until_let_in(server.address, &upgrade).await;
+        upgrade_to(next, &mut polling, &sid)
+            .await
+            .echo("alive")
+            .await;
+        // Nobody waits for the one that does not read.
+        assert!(server.stop().await < Duration::from_secs(4));
+        drop(stuck);
     });
 }
 

@@ -1,6 +1,7 @@
 // From long-polling to a WebSocket, against the real binary: nothing is lost, doubled or reordered, and a failure harms nobody.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { io } from "socket.io-client";
@@ -10,7 +11,7 @@ import { Player } from "./support/player.mjs";
 import { assertOk, assertRefused, BAD_REQUEST, PollingSession } from "./support/polling.mjs";
 import { exchange, upgradeRequest } from "./support/raw.mjs";
 import { serverTest } from "./support/server.mjs";
-import { DEADLINE_MS, within } from "./support/wait.mjs";
+import { DEADLINE_MS, until, within } from "./support/wait.mjs";
 
 const NO_STATUS = 1005;
 const ONLINE = '42["set-activity",{"state":"ONLINE"}]';
@@ -57,7 +58,7 @@ async function goesOn(alice) {
     if (answer === "3probe") {
       candidate.send("5");
       await aliveOn(candidate);
-      return;
+      return candidate;
     }
     assert.equal(answer, undefined);
     assert.ok(performance.now() - start < DEADLINE_MS, "no WebSocket is let in any more");
@@ -490,4 +491,76 @@ serverTest("a reset while the WebSocket is being accepted leaves the session on 
     await session.send("1");
   }
   // The end of every server test: nothing panicked.
+});
+
+const asBefore = (server, descriptors) => until("as many descriptors as before", (open) => open === descriptors, () => server.descriptors());
+
+/** Sends the request for a WebSocket of the session on a connection that reads nothing. */
+async function unheard(session) {
+  const { server, headers } = session;
+  const socket = net.connect(server.port, "127.0.0.1");
+  socket.on("error", () => {});
+  server.adopt(() => socket.destroy());
+  await once(socket, "connect");
+  const request = upgradeRequest({ path: session.path.replace("polling", "websocket"), headers });
+  await new Promise((resolve) => socket.write(request, resolve));
+  return socket;
+}
+
+serverTest("a client that goes away before it has its 101 leaves nothing behind, and may try again at once", {}, async (server, t) => {
+  const reset = async (socket) => {
+    socket.resetAndDestroy();
+    await once(socket, "close");
+  };
+  const end = (socket) => new Promise((resolve) => socket.end(resolve));
+  const unread = async (socket) => {
+    await once(socket, "readable");
+    return socket;
+  };
+  const ways = {
+    "a reset with the request": (alice) => server.asleep(async () => reset(await unheard(alice))),
+    "the end with the request": (alice) => server.asleep(async () => end(await unheard(alice))),
+    "a reset right behind it": async (alice) => reset(await unheard(alice)),
+    "the end right behind it": async (alice) => end(await unheard(alice)),
+    "a reset with the 101 unread": async (alice) => reset(await unread(await unheard(alice))),
+    "the end with the 101 unread": async (alice) => end(await unread(await unheard(alice))),
+  };
+  const descriptors = server.descriptors();
+  for (const [name, go] of Object.entries(ways)) {
+    await t.test(name, async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const alice = await PollingSession.join(server, "alice");
+        await go(alice);
+        // Well before the deadline of the upgrade.
+        (await goesOn(alice)).destroy();
+        await asBefore(server, descriptors);
+      }
+    });
+  }
+});
+
+const HASTY = { env: { ENGINE_UPGRADE_TIMEOUT_MS: "1000" }, timeout: 60_000 };
+
+serverTest("a 101 that nobody reads: the WebSocket is gone after the upgrade's deadline", HASTY, async (server) => {
+  const descriptors = server.descriptors();
+  const alice = await PollingSession.join(server, "alice");
+  await once(await unheard(alice), "readable");
+  (await goesOn(alice)).destroy();
+  await asBefore(server, descriptors);
+});
+
+serverTest("a flood of probes whose answers nobody reads: memory stays, the session goes on, the upgrade's deadline holds", HASTY, async (server) => {
+  const alice = await PollingSession.join(server, "alice");
+  const candidate = await alice.probed();
+  candidate.socket.pause();
+  const memory = server.memory();
+  const probe = Buffer.from(`818600000000${Buffer.from("2probe").toString("hex")}`, "hex");
+  const probes = Buffer.concat(Array(4_000_000).fill(probe));
+  candidate.socket.write(probes);
+  await alice.alive();
+  // Another WebSocket gets through once this one is rejected.
+  (await goesOn(alice)).destroy();
+  assert.ok(server.memory() - memory < 2048, `from ${memory} to ${server.memory()} KiB`);
+  assert.ok(candidate.socket.writableLength > 0, "the server read all of it");
+  candidate.destroy();
 });

@@ -72,7 +72,7 @@ export class Server {
     try {
       await server.start();
     } catch (error) {
-      server.remove();
+      await server.remove();
       throw error;
     }
     return server;
@@ -95,6 +95,26 @@ export class Server {
 
   get url() {
     return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** The files and connections that it has open. */
+  descriptors() {
+    return fs.readdirSync(`/proc/${this.#child.pid}/fd`).length;
+  }
+
+  /** Its memory, in KiB. */
+  memory() {
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${this.#child.pid}/status`, "utf8"))[1]);
+  }
+
+  /** Calls `meanwhile` while the program does nothing: what comes then, it finds all at once. */
+  async asleep(meanwhile) {
+    this.#child.kill("SIGSTOP");
+    try {
+      return await meanwhile();
+    } finally {
+      this.#child.kill("SIGCONT");
+    }
   }
 
   async start() {
@@ -197,10 +217,10 @@ export class Server {
     assert.doesNotMatch(this.stderr, /panicked at/);
   }
 
-  remove() {
-    for (const close of this.#clients) close();
+  async remove() {
     this.#child?.kill("SIGKILL");
     fs.rmSync(this.folder, { recursive: true, force: true });
+    await Promise.all(this.#clients.map((close) => close()));
   }
 }
 
@@ -215,7 +235,7 @@ export function serverTest(name, { timeout = 30_000, ...options }, body) {
       if (error instanceof Error) error.stack += server.report();
       throw error;
     } finally {
-      server.remove();
+      await server.remove();
     }
   });
 }

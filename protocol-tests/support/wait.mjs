@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+
 export const DEADLINE_MS = 5000;
 
 /** What `promise` gives, or an error that says what did not come in time. */
@@ -7,6 +9,17 @@ export function within(milliseconds, what, promise) {
     timer = setTimeout(() => reject(new Error(`waited ${milliseconds} ms for ${typeof what === "function" ? what() : what}`)), milliseconds);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Waits for something that nobody announces: asks again and again until it is `wanted`. */
+export async function until(what, wanted, read, milliseconds = DEADLINE_MS) {
+  const start = performance.now();
+  for (;;) {
+    const value = read();
+    if (wanted(value)) return value;
+    if (performance.now() - start > milliseconds) throw new Error(`waited ${milliseconds} ms for ${what}: ${value}`);
+    await pause(50);
+  }
 }
 
 /** What arrives, in order; whoever wants something takes it out, and waits for it if it is not there yet. */
