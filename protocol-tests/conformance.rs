@@ -1,46 +1,51 @@
 //! The program that the official protocol suites run against: `cargo run --release --example conformance`.
 //!
-//! Listens on 127.0.0.1 and ::1 at `PORT` (3000) and sends every Engine.IO message on `/engine.io/` back as it
-//! came, to anyone. Its settings are what the suites expect, and can be changed by the environment:
-//! `PING_INTERVAL` (300), `PING_TIMEOUT` (200), `UPGRADE_TIMEOUT` (1000), all in milliseconds, and
+//! Listens on 127.0.0.1 and ::1 at `PORT` (3000), for anyone. On `/engine.io/` it sends every message back as it came.
+//! On `/socket.io/` there are two namespaces: `/`, which tells the auth payload, sends events back and answers acks,
+//! and `/custom`, which tells the auth payload. Its settings are what the suites expect, and can be changed by the
+//! environment: `PING_INTERVAL` (300), `PING_TIMEOUT` (200), `UPGRADE_TIMEOUT` (1000), all in milliseconds, and
 //! `MAX_PAYLOAD` (1000000), in bytes. With `EIO3=1` clients of Engine.IO version 3 are served, too.
 
-use hyper::{Request, StatusCode, body::Incoming, http::request::Parts};
+use hyper::{Request, body::Incoming};
 use rollcall::{
     engineio::{
         Application, CloseReason, Frame, Message, Revision, SessionHandler, Timing,
         outbound::{Inbox, Order},
     },
     server::{
-        Admission, Answer, Cors, Denied, Engine, Handler, Limits, Settings, bind, empty, serve,
+        Answer, Anyone, Cors, Endpoint, Engine, Handler, Handshake, Limits, Settings, bind, serve,
     },
+    socketio::{self, Auth, EncodeError, Event, Namespace, Refused, Socket, SocketIo},
 };
+use serde_json::value::RawValue;
 use std::{
     convert::Infallible,
     env,
     error::Error,
     future::pending,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::net::TcpListener;
 
-/// Sends back what comes.
+/// Engine.IO alone: sends back what comes.
 struct Echo;
 
 /// One session's echo.
 struct Echoer(Arc<Inbox>);
 
 impl Application for Echo {
-    type Identity = ();
+    type Identity = Handshake;
     type Handler = Echoer;
 
     fn open(
         &self,
         _now: Instant,
         _revision: Revision,
-        _identity: Arc<()>,
+        _handshake: Arc<Handshake>,
         inbox: Arc<Inbox>,
     ) -> Echoer {
         Echoer(inbox)
@@ -66,42 +71,60 @@ impl SessionHandler for Echoer {
         None
     }
 
-    fn handle_close(&mut self, _reason: CloseReason) -> Option<Frame> {
-        None
+    fn handle_close(&mut self, _reason: CloseReason) -> Vec<Frame> {
+        Vec::new()
     }
 }
 
-/// Lets everyone in.
-struct Anyone;
+/// A namespace of the Socket.IO suite. What it keeps for a socket is the auth payload.
+struct Suite {
+    /// Whether it answers events.
+    answers: bool,
+}
 
-impl Admission for Anyone {
-    type Identity = ();
+impl Namespace for Suite {
+    type Handshake = Handshake;
+    type Data = Box<RawValue>;
 
-    fn still_admits(&self, _identity: &()) -> bool {
-        true
+    async fn admit(&self, _: &Arc<Handshake>, auth: Auth) -> Result<Box<RawValue>, Refused> {
+        Ok(auth.get()?)
     }
 
-    fn is_same(&self, _identity: &(), _request: &Parts) -> bool {
-        true
+    fn on_connect(&self, socket: &Socket<Box<RawValue>>) {
+        report(socket.emit("auth", (socket.data(),)));
     }
 
-    async fn admit(&self, _request: &Parts) -> Result<Arc<()>, Denied> {
-        Ok(Arc::new(()))
+    fn on_event(&self, socket: &Socket<Box<RawValue>>, mut event: Event<'_>) {
+        let ack = event.take_ack();
+        match (event.name(), ack) {
+            ("message", _) if self.answers => {
+                report(socket.emit("message-back", event.arguments()));
+            }
+            ("message-with-ack", Some(ack)) if self.answers => report(ack.send(event.arguments())),
+            _ => {}
+        }
     }
 }
 
-/// The one path that there is.
-struct Endpoint(Arc<Engine<Echo, Anyone>>);
+fn report(outcome: Result<(), EncodeError>) {
+    if let Err(error) = outcome {
+        eprintln!("not sent: {error}");
+    }
+}
 
-impl Handler for Endpoint {
+/// Both.
+struct Endpoints {
+    engine_io: Arc<Endpoint<Echo, Anyone>>,
+    socket_io: Arc<Endpoint<SocketIo<Handshake>, Anyone>>,
+}
+
+impl Handler for Endpoints {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
-        let mut answer = match Cors::Any.preflight(&request) {
-            Some(answer) => answer,
-            None if request.uri().path() == "/engine.io/" => self.0.handle(request, peer).await,
-            None => empty(StatusCode::NOT_FOUND),
-        };
-        Cors::Any.apply(None, &mut answer);
-        answer
+        if self.engine_io.is_for(&request) {
+            Arc::clone(&self.engine_io).handle(request, peer).await
+        } else {
+            Arc::clone(&self.socket_io).handle(request, peer).await
+        }
     }
 }
 
@@ -115,45 +138,67 @@ fn number<T: FromStr<Err: Error + 'static>>(name: &str, default: T) -> Result<T,
     }
 }
 
+/// How often to look for a port that is free on both addresses, when the kernel chooses.
+const ATTEMPTS: usize = 100;
+
+/// Both addresses, on one port; IPv4 alone on a machine without IPv6.
+fn listeners(port: u16) -> io::Result<(TcpListener, Option<TcpListener>)> {
+    let mut attempts = 0;
+    loop {
+        let v4 = bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port)?;
+        match bind(
+            Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+            v4.local_addr()?.port(),
+        ) {
+            Ok(v6) => return Ok((v4, Some(v6))),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                eprintln!("without IPv6: {error}");
+                return Ok((v4, None));
+            }
+            Err(error) if port != 0 || attempts == ATTEMPTS => return Err(error),
+            Err(_) => attempts += 1,
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let milliseconds = |name, default| number(name, default).map(Duration::from_millis);
-    let timing = Timing {
-        ping_interval: milliseconds("PING_INTERVAL", 300)?,
-        ping_timeout: milliseconds("PING_TIMEOUT", 200)?,
-        upgrade_timeout: milliseconds("UPGRADE_TIMEOUT", 1000)?,
-        ..Timing::default()
-    };
-    let limits = Limits {
-        max_payload_bytes: number("MAX_PAYLOAD", 1_000_000)?,
-        ..Limits::default()
-    };
-    let endpoint = Arc::new(Endpoint(Engine::new(
-        Echo,
-        Anyone,
-        Settings {
-            timing,
-            limits: limits.clone(),
-            allow_eio3: env::var_os("EIO3").is_some_and(|value| value == "1"),
+    let settings = Settings {
+        timing: Timing {
+            ping_interval: milliseconds("PING_INTERVAL", 300)?,
+            ping_timeout: milliseconds("PING_TIMEOUT", 200)?,
+            upgrade_timeout: milliseconds("UPGRADE_TIMEOUT", 1000)?,
+            ..Timing::default()
         },
-    )));
+        limits: Limits {
+            max_payload_bytes: number("MAX_PAYLOAD", 1_000_000)?,
+            ..Limits::default()
+        },
+        allow_eio3: env::var_os("EIO3").is_some_and(|value| value == "1"),
+    };
+    let limits = settings.limits.clone();
+    let mut io = SocketIo::builder(socketio::Settings {
+        connect_timeout: Duration::from_secs(1),
+        ..socketio::Settings::default()
+    });
+    io.of("/", Suite { answers: true });
+    io.of("/custom", Suite { answers: false });
 
-    let port = number("PORT", 3000)?;
-    let v4 = bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port)?;
-    let port = v4.local_addr()?.port();
-    println!("listening on http://127.0.0.1:{port}");
-    match bind(Some(IpAddr::V6(Ipv6Addr::LOCALHOST)), port) {
-        Ok(v6) => {
-            let second = Arc::clone(&endpoint);
-            tokio::join!(
-                serve(v4, endpoint, &limits, pending()),
-                serve(v6, second, &limits, pending())
-            );
+    let engine_io = Engine::new(Echo, Anyone, settings.clone());
+    let socket_io = Engine::new(io.build(), Anyone, settings);
+    let endpoints = Arc::new(Endpoints {
+        engine_io: Endpoint::new(engine_io, "/engine.io/", Cors::Any),
+        socket_io: Endpoint::new(socket_io, "/socket.io/", Cors::Any),
+    });
+    let (v4, v6) = listeners(number("PORT", 3000)?)?;
+    println!("listening on http://{}", v4.local_addr()?);
+    let on_v4 = serve(v4, Arc::clone(&endpoints), &limits, pending());
+    match v6 {
+        Some(v6) => {
+            tokio::join!(on_v4, serve(v6, endpoints, &limits, pending()));
         }
-        Err(error) => {
-            eprintln!("without IPv6: {error}");
-            serve(v4, endpoint, &limits, pending()).await;
-        }
+        None => on_v4.await,
     }
     Ok(())
 }

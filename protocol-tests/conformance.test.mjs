@@ -114,9 +114,7 @@ for (const version of [3, 4]) {
     assert.equal((await fetch(broken)).status, 400);
     // The client's goodbye.
     const leaving = await open();
-    const held = fetch(leaving);
     assert.equal((await fetch(leaving, { method: "post", body: encode("1") })).status, 200);
-    assert.equal(await (await held).text(), encode("6"));
     assert.equal((await fetch(leaving)).status, 400);
   });
 

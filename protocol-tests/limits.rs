@@ -184,7 +184,10 @@ fn a_session_that_moves_to_a_websocket_needs_no_second_place() {
 fn of_fifty_at_once_ten_get_in() {
     const ROOM: usize = 10;
     run(async {
-        let (server, _recording) = Recorder::server(at_most(ROOM));
+        let mut setup = at_most(ROOM);
+        // Those on long-polling do not come for theirs.
+        setup.limits.goodbye_timeout = milliseconds(1);
+        let (server, _recording) = Recorder::server(setup);
         let address = server.address;
         for round in 1..=5 {
             let mut opening = JoinSet::new();
@@ -260,7 +263,7 @@ fn a_websocket_that_breaks_while_it_is_opened_gives_its_place_back() {
 fn sessions_that_are_opened_and_left_at_that_make_room_after_their_time() {
     run(async {
         let mut setup = at_most(4);
-        setup.connect_timeout = milliseconds(300);
+        setup.io.connect_timeout = milliseconds(300);
         let (server, _recording) = Recorder::server(setup);
         let begun = Instant::now();
         let mut silent = Vec::new();
@@ -723,8 +726,8 @@ fn a_goodbye_waits_for_a_poll_and_keeps_its_place_until_then() {
         let (server, mut recording) = Recorder::server(setup);
         let mut poller = Poller::join(server.address, "alice").await;
         let socket = recording.connected().await;
-        socket.emit("last", &"word").expect("JSON");
-        socket.disconnect();
+        socket.emit("last", ("word",)).expect("JSON");
+        socket.close();
         recording.disconnected().await;
         assert_eq!(server.ended(), [(CloseReason::ServerDisconnected, 1)]);
         // Whatever else comes finds the session gone, and a poll finds the end of it.
@@ -751,7 +754,7 @@ fn a_goodbye_does_not_wait_for_ever() {
         let mut poller = Poller::join(server.address, "alice").await;
         let socket = recording.connected().await;
         let begun = Instant::now();
-        socket.disconnect();
+        socket.close();
         until(|| server.sessions() == 0).await;
         assert!(begun.elapsed() >= TIMEOUT, "too early");
         let (status, body) = poller.poll().await;
@@ -778,7 +781,8 @@ fn setup_for(reason: CloseReason) -> Setup {
         CloseReason::MessageTimeout => limits.message_timeout = short,
         CloseReason::PayloadTooLarge => limits.max_payload_bytes = 100,
         CloseReason::WriteStalled => return roomy_with_write_timeout(milliseconds(400)),
-        CloseReason::ConnectTimeout => setup.connect_timeout = short,
+        CloseReason::ConnectTimeout => setup.io.connect_timeout = short,
+        CloseReason::AttachmentTimeout => setup.io.attachment_timeout = short,
         CloseReason::Overflow => limits.max_waiting_bytes = 1 << 20,
         CloseReason::ClientClosed
         | CloseReason::TransportClosed
@@ -827,6 +831,10 @@ async fn end_for(reason: CloseReason, server: &Server<Recorder>, recording: &mut
         CloseReason::TransportError => client.write(&masked(FIN | TEXT | 0x40, b"")).await,
         CloseReason::MessageTimeout => client.write(&head(FIN | TEXT, 0x80, 100)).await,
         CloseReason::ParseError => client.send("x").await,
+        CloseReason::AttachmentTimeout => {
+            let event = "451-[\"note\",{\"_placeholder\":true,\"num\":0}]";
+            client.send(event).await;
+        }
         CloseReason::ServerDisconnected => server.engine.sessions().disconnect(|_| true),
         CloseReason::ServerShutdown => {
             let goodbye = async {

@@ -14,7 +14,7 @@ mod support;
 
 use rollcall::engineio::{
     CloseReason, Frame,
-    outbound::{Delivery, Inbox, Order, Outbound, Repair, Subscription, Topic},
+    outbound::{Delivery, Inbox, Order, Outbound, Owner, Repair, Subscription, Topic},
 };
 use std::{
     collections::VecDeque,
@@ -239,7 +239,7 @@ fn frames_come_in_the_order_in_which_they_were_handed_in() {
                     }
                 }
                 8 if random.chance(10) => {
-                    session.inbox.push(Order::Unfollow);
+                    session.inbox.push(Order::Unfollow(Owner::default()));
                     follows.fill(false);
                 }
                 8 => {
@@ -381,7 +381,7 @@ fn whoever_waits_is_woken_when_something_comes_and_only_then() {
     assert_eq!(session.drain(), ["public", "private"]);
 
     assert!(session.poll_with(&waker).is_pending());
-    session.inbox.push(Order::Unfollow);
+    session.inbox.push(Order::Unfollow(Owner::default()));
     assert!(woken.take() >= 1);
     assert!(session.poll_with(&waker).is_pending());
     topic.publish(frame("not followed any more"));
@@ -758,7 +758,7 @@ fn a_flood_of_tiny_frames_is_bounded_too() {
     // So is one of orders that carry nothing.
     let mut session = Session::new(64 << 10);
     for _ in 0..64 << 10 {
-        session.inbox.push(Order::Unfollow);
+        session.inbox.push(Order::Unfollow(Owner::default()));
     }
     session.closes(CloseReason::Overflow);
 }
@@ -842,7 +842,7 @@ fn unfollow_sends_what_came_before_and_nothing_after() {
     topics[1].publish(frame("2"));
     send(&session.inbox, "3");
     topics[0].publish(frame("4"));
-    session.inbox.push(Order::Unfollow);
+    session.inbox.push(Order::Unfollow(Owner::default()));
     topics[1].publish(frame("not followed"));
     send(&session.inbox, "5");
     topics[0].publish(frame("not followed"));
@@ -862,7 +862,7 @@ fn unfollow_lets_go_of_the_topic() {
     session.follow(topic.subscribe(None, Arc::clone(&repair) as Arc<dyn Repair>));
     assert_eq!(session.next(), None);
     assert_eq!(Arc::strong_count(&repair), 2);
-    session.inbox.push(Order::Unfollow);
+    session.inbox.push(Order::Unfollow(Owner::default()));
     assert_eq!(session.next(), None);
     assert_eq!(Arc::strong_count(&repair), 1);
 }

@@ -140,9 +140,13 @@ serverTest("a chunked POST, cut anywhere, even in a letter", {}, async (server) 
   assert.equal(await alice.packet(), "430[[]]");
 });
 
-serverTest("binary, base64 behind a b, is nothing that the gateway wants: the session ends, nobody else notices", {}, async (server) => {
+serverTest("binary, base64 behind a b, is an attachment or nothing; what it belongs to has no use for it, and nobody else notices", {}, async (server) => {
   const bob = await Player.join(server, "bob");
-  for (const packets of [["bAQID"], ["b"], ['451-["set-activity",{"_placeholder":true,"num":0}]', "bAQID"]]) {
+  const { alice: sender, held: exception } = await waiting(server);
+  await sender.send('451-["set-activity",{"_placeholder":true,"num":0}]', "bAQID");
+  assert.match((await exception.answer).body, /^42\["exception",/);
+  await sender.alive();
+  for (const packets of [["bAQID"], ["b"], ['451-["set-activity",{"_placeholder":true,"num":1}]', "bAQID"]]) {
     const { alice, held } = await waiting(server);
     await alice.send(...packets);
     await closed(alice, held);

@@ -19,7 +19,7 @@ use rollcall::{
         outbound::{Delivery, Inbox, Outbound},
     },
     presence::{Activity, BadReport, Change, Gateway, Hub, Report, Roster, State},
-    socketio::{Client, SocketId, SocketIo},
+    socketio::{Client, Settings, SocketId, SocketIo},
     users::{KeyDigest, Role, User, UserId},
 };
 use serde_json::{Value, json, value::RawValue};
@@ -27,7 +27,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use support::Random;
 
@@ -765,21 +765,23 @@ fn no_payload_does_harm_whatever_is_wrong_with_it() {
 // The gateway, with clients that are two ends of a queue.
 
 struct Community {
-    application: SocketIo<Gateway>,
+    application: SocketIo<User>,
 }
 
 /// A client, and what waits for it.
 struct Player {
-    client: Client<Gateway>,
+    client: Client<User>,
     outbound: Outbound,
     socket_id: String,
 }
 
 impl Community {
     fn new(ring: usize) -> Self {
-        let gateway = Arc::new(Gateway::new(Hub::new(ring)));
-        let application = SocketIo::new(gateway, Duration::from_secs(45));
-        Self { application }
+        let mut io = SocketIo::builder(Settings::default());
+        io.of("/", Gateway::new(Hub::new(ring)));
+        Self {
+            application: io.build(),
+        }
     }
 
     /// A user joins, and is told what is known.
@@ -856,7 +858,7 @@ impl Player {
 
     fn leaves(mut self) {
         let last_word = self.client.handle_close(CloseReason::TransportClosed);
-        assert!(last_word.is_none());
+        assert!(last_word.is_empty());
     }
 }
 

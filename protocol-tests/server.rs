@@ -18,7 +18,7 @@ use rollcall::{
         outbound::{Repair, Subscription, Topic},
     },
     server::{Answer, Handler, Limits, bind, serve},
-    socketio::{DisconnectReason, Socket},
+    socketio::{self, DisconnectReason, Socket},
 };
 use std::{
     future::pending,
@@ -73,7 +73,7 @@ fn a_session_opens_with_101_and_the_open_packet() {
         assert_eq!(opening["maxPayload"], 1_000_000);
         assert_eq!(server.sessions(), 1);
         client.connect().await;
-        assert_eq!(recording.connected().await.identity(), "alice");
+        assert_eq!(recording.connected().await.data(), "alice");
         client.echo("é€😀").await;
     });
 }
@@ -1135,7 +1135,7 @@ fn a_peer_that_does_not_end_is_left_after_a_while() {
         };
         let (server, mut recording) = Recorder::server(setup);
         let mut client = Client::join(server.address, "alice").await;
-        recording.connected().await.disconnect();
+        recording.connected().await.close();
         assert_eq!(client.text().await, "41");
         client.is_closed_with(None).await;
         let begun = Instant::now();
@@ -1172,7 +1172,7 @@ fn nothing_is_lost_that_a_client_has_still_to_read_when_it_is_closed() {
         for _ in 0..20 {
             socket.send(frame.clone());
         }
-        socket.disconnect();
+        socket.close();
         recording.disconnected().await;
         // What it still sends must not turn the end into a reset, which would destroy what is on the way.
         client.send("3").await;
@@ -1272,7 +1272,10 @@ fn whoever_joins_nothing_is_closed() {
                 ping_timeout: milliseconds(60_000),
                 ..Timing::default()
             },
-            connect_timeout: milliseconds(300),
+            io: socketio::Settings {
+                connect_timeout: milliseconds(300),
+                ..socketio::Settings::default()
+            },
             ..Setup::default()
         };
         let (server, mut recording) = Recorder::server(setup());
@@ -1464,9 +1467,9 @@ fn each_way_to_leave_is_told_once_and_with_its_reason() {
                     let ghost = Numbers::new(16, 0);
                     client.connect().await;
                     recording.connected().await;
-                    socket.emit("ghost", &1).expect("JSON");
+                    socket.emit("ghost", (1,)).expect("JSON");
                     socket.follow(ghost.subscribe());
-                    socket.disconnect();
+                    socket.close();
                     ghost.publish();
                     client.echo("again").await;
                     drop(client);
@@ -1511,9 +1514,9 @@ fn each_way_to_leave_is_told_once_and_with_its_reason() {
                     drop(client);
                 }
                 Way::Disconnected => {
-                    socket.emit("last", &"word").expect("JSON");
-                    socket.disconnect();
-                    socket.emit("too", &"late").expect("JSON");
+                    socket.emit("last", ("word",)).expect("JSON");
+                    socket.close();
+                    socket.emit("too", ("late",)).expect("JSON");
                     assert_eq!(client.text().await, "42[\"last\",\"word\"]");
                     assert_eq!(client.text().await, "41");
                     client.is_closed_with(None).await;
@@ -1601,7 +1604,7 @@ fn whoever_is_turned_out_while_coming_in_does_not_slip_through() {
         server.welcome.store(true, Ordering::SeqCst);
         let mut client = Client::join(server.address, "alice").await;
         client.echo("welcome").await;
-        assert_eq!(recording.connected().await.identity(), "alice");
+        assert_eq!(recording.connected().await.data(), "alice");
     });
 }
 
@@ -1839,7 +1842,7 @@ fn shutdown_says_goodbye_and_lets_nobody_in() {
         recording
             .connected()
             .await
-            .emit("last", &"word")
+            .emit("last", ("word",))
             .expect("JSON");
         assert_eq!(alice.text().await, "42[\"last\",\"word\"]");
 

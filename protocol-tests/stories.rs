@@ -28,6 +28,7 @@ use std::{
     collections::{HashMap, VecDeque},
     convert::Infallible,
     future::{Future, pending},
+    mem,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::pin,
     sync::{
@@ -256,6 +257,8 @@ struct Alone {
     dialect: Dialect,
     /// Has been said, and waits for a way to the client.
     waiting: VecDeque<Frame>,
+    /// The session is over, and the next GET is told so by this.
+    goodbye: Option<String>,
     /// The requests and WebSockets that are open, by their names.
     get: Option<String>,
     post: Option<String>,
@@ -320,6 +323,7 @@ impl Alone {
                 base64_only: false,
             },
             waiting: VecDeque::new(),
+            goodbye: None,
             get: None,
             post: None,
             candidate: None,
@@ -386,6 +390,10 @@ impl Alone {
     fn act(&mut self, act: &Act) -> Result<(), String> {
         self.expect_nothing()?;
         match act {
+            Act::Get(name) if self.goodbye.is_some() => {
+                let goodbye = self.goodbye.take().unwrap_or_default();
+                self.effects.push(format!("{name} {goodbye}"));
+            }
             Act::Get(name) | Act::Post(name, _) | Act::OpenWebSocket(name) if self.is_over() => {
                 self.refuse(name, " Session ID unknown");
             }
@@ -578,9 +586,13 @@ impl Alone {
     }
 
     fn close(&mut self, reason: CloseReason) {
-        let goodbye = self.session.handle_close(reason);
+        let goodbye = shown(&self.session.handle_close(reason));
         if let Some(name) = self.get.take() {
-            self.effects.push(format!("{name} {}", shown(&goodbye)));
+            self.effects.push(format!("{name} {goodbye}"));
+        } else if reason == CloseReason::ServerDisconnected && self.link.is_none() {
+            let waiting = mem::take(&mut self.waiting);
+            let said = waiting.iter().map(shown).chain([goodbye]);
+            self.goodbye = Some(said.collect::<Vec<_>>().join(" "));
         }
         if let Some(name) = self.post.take() {
             self.refuse(&name, " Session ID unknown");
@@ -661,9 +673,9 @@ impl SessionHandler for Listener {
         None
     }
 
-    fn handle_close(&mut self, reason: CloseReason) -> Option<Frame> {
+    fn handle_close(&mut self, reason: CloseReason) -> Vec<Frame> {
         self.tell(format!("closed: {reason}"));
-        None
+        Vec::new()
     }
 }
 
@@ -680,7 +692,7 @@ impl Admission for Anyone {
         true
     }
 
-    async fn admit(&self, _request: &Parts) -> Result<Arc<()>, Denied> {
+    async fn admit(&self, _request: &Parts, _peer: SocketAddr) -> Result<Arc<()>, Denied> {
         Ok(Arc::new(()))
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     logger,
     presence::{Gateway, Hub},
     server::{self, Cors, Engine, Limits, Settings},
-    socketio::SocketIo,
+    socketio::{self, SocketIo},
     users::{ApiKey, Directory, FileDirectory, UserFile, UserFileError},
 };
 use hyper::header::{HeaderValue, InvalidHeaderValue};
@@ -141,7 +141,7 @@ fn cors(origins: &[String]) -> Result<Cors, StartError> {
 }
 
 fn engine(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> Arc<SocketIoEngine> {
-    let gateway = Arc::new(Gateway::new(Hub::new(RING)));
+    let gateway = Gateway::new(Hub::new(RING));
     let authenticator = Authenticator::new(Arc::clone(directory) as Arc<dyn Directory>);
     let timing = Timing {
         ping_interval: config.ping_interval,
@@ -155,11 +155,14 @@ fn engine(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> A
         limits: limits.clone(),
         allow_eio3: config.allow_eio3,
     };
-    Engine::new(
-        SocketIo::new(gateway, config.connect_timeout),
-        authenticator,
-        settings,
-    )
+    let mut io = SocketIo::builder(socketio::Settings {
+        connect_timeout: config.connect_timeout,
+        // The gateway passes nothing on, and has a limit of its own, with an answer that says so.
+        max_depth: usize::MAX,
+        ..socketio::Settings::default()
+    });
+    io.of("/", gateway);
+    Engine::new(io.build(), authenticator, settings)
 }
 
 /// Keeps up with the users for ever: whoever was removed, deactivated or got another key is disconnected.

@@ -8,7 +8,7 @@ use hyper::{Request, StatusCode, body::Incoming, http::request::Parts};
 use rollcall::{
     engineio::{CloseReason, Frame, Timing},
     server::{self, Admission, Answer, Denied, Engine, Handler, Limits, Settings},
-    socketio::{DisconnectReason, Event, Namespace, Socket, SocketIo},
+    socketio::{self, Auth, DisconnectReason, Event, Namespace, Refused, Socket, SocketIo},
 };
 use std::{
     fmt,
@@ -114,7 +114,7 @@ impl<I: Send + Sync + 'static> Admission for ByName<I> {
         self.welcome.load(Ordering::SeqCst)
     }
 
-    async fn admit(&self, request: &Parts) -> Result<Arc<I>, Denied> {
+    async fn admit(&self, request: &Parts, _peer: SocketAddr) -> Result<Arc<I>, Denied> {
         let name = request.headers.get("x-name");
         match name.and_then(|name| name.to_str().ok()) {
             None => Err(Denied {
@@ -136,7 +136,8 @@ impl<I: Send + Sync + 'static> Admission for ByName<I> {
     }
 }
 
-pub type TestEngine<N> = Engine<SocketIo<N>, ByName<<N as Namespace>::Identity>>;
+pub type TestEngine<N> =
+    Engine<SocketIo<<N as Namespace>::Handshake>, ByName<<N as Namespace>::Handshake>>;
 
 /// Passes every request to the engine, whatever its path.
 struct Everything<N: Namespace>(Arc<TestEngine<N>>);
@@ -150,7 +151,7 @@ impl<N: Namespace> Handler for Everything<N> {
 /// What a test may want otherwise: by default nothing times out while a test runs.
 pub struct Setup {
     pub timing: Timing,
-    pub connect_timeout: Duration,
+    pub io: socketio::Settings,
     pub limits: Limits,
 }
 
@@ -163,7 +164,11 @@ impl Default for Setup {
                 ping_timeout: long,
                 ..Timing::default()
             },
-            connect_timeout: long,
+            io: socketio::Settings {
+                connect_timeout: long,
+                attachment_timeout: long,
+                ..socketio::Settings::default()
+            },
             limits: Limits {
                 write_timeout: long,
                 header_timeout: long,
@@ -213,18 +218,16 @@ pub struct Server<N: Namespace> {
 }
 
 impl<N: Namespace> Server<N> {
-    pub fn start(namespace: Arc<N>, identify: fn(&str) -> N::Identity, setup: Setup) -> Self {
+    pub fn start(namespace: Arc<N>, identify: fn(&str) -> N::Handshake, setup: Setup) -> Self {
         let listener = server::bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0).expect("a port");
         let address = listener.local_addr().expect("its address");
-        let Setup {
-            timing,
-            connect_timeout,
-            limits,
-        } = setup;
+        let Setup { timing, io, limits } = setup;
         let welcome = Arc::new(AtomicBool::new(true));
         let late = Arc::new(Notify::new());
+        let mut io = SocketIo::builder(io);
+        io.of("/", namespace);
         let engine = Engine::new(
-            SocketIo::new(namespace, connect_timeout),
+            io.build(),
             ByName {
                 identify,
                 welcome: Arc::clone(&welcome),
@@ -237,7 +240,12 @@ impl<N: Namespace> Server<N> {
             },
         );
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(run_until(stopped, listener, Arc::clone(&engine), limits));
+        let running = tokio::spawn(run_until::<N>(
+            stopped,
+            listener,
+            Arc::clone(&engine),
+            limits,
+        ));
         Self {
             address,
             engine,
@@ -283,7 +291,7 @@ async fn run_until<N: Namespace>(
             }
         }
     };
-    let handler = Arc::new(Everything(Arc::clone(&engine)));
+    let handler = Arc::new(Everything::<N>(Arc::clone(&engine)));
     let served = async {
         let sessions = async {
             stopped().await;
@@ -334,7 +342,12 @@ impl Recorder {
 }
 
 impl Namespace for Recorder {
-    type Identity = String;
+    type Handshake = String;
+    type Data = String;
+
+    async fn admit(&self, name: &Arc<String>, _auth: Auth) -> Result<String, Refused> {
+        Ok(String::clone(name))
+    }
 
     fn on_connect(&self, socket: &Socket<String>) {
         self.tell(Happened::Connected(socket.clone()));
@@ -345,21 +358,21 @@ impl Namespace for Recorder {
         let shown = argument.map(|argument| argument.get()).unwrap_or_default();
         self.tell(Happened::Event(format!(
             "{} {} {shown}",
-            socket.identity(),
+            socket.data(),
             event.name()
         )));
         match event.name() {
-            "echo" => socket.emit("echo", &argument).expect("JSON"),
+            "echo" => socket.emit("echo", (argument,)).expect("JSON"),
             "panic" => panic!("as the test asked"),
             _ => {}
         }
         if let Some(ack) = event.take_ack() {
-            ack.send(&argument).expect("JSON");
+            ack.send((argument,)).expect("JSON");
         }
     }
 
     fn on_disconnect(&self, socket: &Socket<String>, reason: DisconnectReason) {
-        self.tell(Happened::Disconnected(socket.identity().clone(), reason));
+        self.tell(Happened::Disconnected(socket.data().clone(), reason));
     }
 }
 
@@ -401,7 +414,7 @@ impl Recording {
 impl fmt::Debug for Happened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connected(socket) => write!(f, "{} connected", socket.identity()),
+            Self::Connected(socket) => write!(f, "{} connected", socket.data()),
             Self::Event(event) => f.write_str(event),
             Self::Disconnected(name, reason) => write!(f, "{name} disconnected: {reason}"),
         }

@@ -10,7 +10,7 @@ use hyper::{
     header::{AUTHORIZATION, HeaderName},
     http::request::Parts,
 };
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 /// The header that carries a key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -82,7 +82,7 @@ impl Admission for Authenticator {
             .is_ok_and(|key| KeyDigest::of(key) == user.key_digest)
     }
 
-    async fn admit(&self, request: &Parts) -> Result<Arc<User>, Denied> {
+    async fn admit(&self, request: &Parts, _peer: SocketAddr) -> Result<Arc<User>, Denied> {
         self.by_key(&request.headers).await
     }
 }

@@ -2,10 +2,9 @@
 
 use super::{Authenticator, error, status, users};
 use crate::{
-    presence::Gateway,
     server::{Answer, Cors, Engine, Handler, empty},
     socketio::SocketIo,
-    users::Directory,
+    users::{Directory, User},
 };
 use hyper::{
     Method, Request, StatusCode,
@@ -16,7 +15,7 @@ use hyper::{
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// The engine behind the Socket.IO endpoint.
-pub type SocketIoEngine = Engine<SocketIo<Gateway>, Authenticator>;
+pub type SocketIoEngine = Engine<SocketIo<User>, Authenticator>;
 
 /// All that the daemon answers over HTTP.
 pub struct Api {

@@ -1,7 +1,7 @@
 //! The seam above: what stands on Engine.IO sessions.
 
 use super::{CloseReason, Frame, Message, Revision, outbound::Inbox};
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, task::Context, time::Instant};
 
 /// What stands on Engine.IO sessions: [`crate::socketio`], or anything else.
 pub trait Application: Send + Sync + 'static {
@@ -29,8 +29,15 @@ pub trait SessionHandler: Send + 'static {
     ///
     /// # Errors
     /// The session will be closed.
-    fn handle_open(&mut self) -> Result<(), Self::Violation> {
+    fn handle_open(&mut self, now: Instant) -> Result<(), Self::Violation> {
+        let _ = now;
         Ok(())
+    }
+
+    /// Goes on with what the handler waits for itself. Called whenever the session's task wakes up, which an order in
+    /// the inbox brings about, and `context` on request.
+    fn poll(&mut self, now: Instant, context: &mut Context<'_>) {
+        let _ = (now, context);
     }
 
     /// Takes a message that arrived at `now`.
@@ -46,7 +53,7 @@ pub trait SessionHandler: Send + 'static {
     /// Does what is due at `now`; a reason ends the session.
     fn handle_timeout(&mut self, now: Instant) -> Option<CloseReason>;
 
-    /// The session is over. Called exactly once, and nothing after it. The frame is a last word to the
-    /// client, for the reasons that leave time for one.
-    fn handle_close(&mut self, reason: CloseReason) -> Option<Frame>;
+    /// The session is over. Called exactly once, and nothing after it. The frames are last words to the client, for
+    /// the reasons that leave time for some.
+    fn handle_close(&mut self, reason: CloseReason) -> Vec<Frame>;
 }

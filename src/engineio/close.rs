@@ -27,6 +27,8 @@ pub enum CloseReason {
     ParseError,
     /// The client joined no namespace within the connect timeout.
     ConnectTimeout,
+    /// The attachments of a packet did not all come in time.
+    AttachmentTimeout,
     /// More waited for the client than the limit allows.
     Overflow,
     /// The server ended the session on purpose, and told the client so.
@@ -39,7 +41,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All there are.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ClientClosed,
         Self::TransportClosed,
         Self::TransportError,
@@ -51,6 +53,7 @@ impl CloseReason {
         Self::WriteStalled,
         Self::ParseError,
         Self::ConnectTimeout,
+        Self::AttachmentTimeout,
         Self::Overflow,
         Self::ServerDisconnected,
         Self::ServerShutdown,
@@ -71,6 +74,7 @@ impl CloseReason {
             Self::WriteStalled => "write stalled",
             Self::ParseError => "parse error",
             Self::ConnectTimeout => "connect timeout",
+            Self::AttachmentTimeout => "attachment timeout",
             Self::Overflow => "outbound limit",
             Self::ServerDisconnected => "forced server close",
             Self::ServerShutdown => "server shutting down",

@@ -3,7 +3,7 @@
 use super::{Activity, Hub, Report};
 use crate::{
     engineio::CloseReason,
-    socketio::{DisconnectReason, EncodeError, Event, Namespace, Socket},
+    socketio::{Auth, DisconnectReason, EncodeError, Event, Namespace, Refused, Socket},
     users::User,
 };
 use serde::Serialize;
@@ -28,27 +28,31 @@ impl Gateway {
         Self { hub }
     }
 
-    fn set_activity(&self, socket: &Socket<User>, mut event: Event<'_>) -> Result<(), EncodeError> {
+    fn set_activity(
+        &self,
+        socket: &Socket<Arc<User>>,
+        mut event: Event<'_>,
+    ) -> Result<(), EncodeError> {
         let payload = event.raw(0);
         let ack = event.take_ack();
         match Report::parse(payload) {
             Ok(report) => {
                 let activity = self.hub.report(socket, report)?;
                 ack.map_or(Ok(()), |ack| {
-                    ack.send(&Accepted {
+                    ack.send((Accepted {
                         status: "ok",
                         activity,
-                    })
+                    },))
                 })
             }
             Err(error) => {
                 let message = error.to_string();
-                socket.emit("exception", &Exception::new(&message, payload))?;
+                socket.emit("exception", (Exception::new(&message, payload),))?;
                 ack.map_or(Ok(()), |ack| {
-                    ack.send(&Rejected {
+                    ack.send((Rejected {
                         status: "error",
                         message: &message,
-                    })
+                    },))
                 })
             }
         }
@@ -56,13 +60,19 @@ impl Gateway {
 }
 
 impl Namespace for Gateway {
-    type Identity = User;
+    type Handshake = User;
+    type Data = Arc<User>;
 
-    fn on_connect(&self, socket: &Socket<User>) {
+    /// The key was checked when the session was opened.
+    async fn admit(&self, user: &Arc<User>, _auth: Auth) -> Result<Arc<User>, Refused> {
+        Ok(Arc::clone(user))
+    }
+
+    fn on_connect(&self, socket: &Socket<Arc<User>>) {
         report_failure(self.hub.join(socket));
     }
 
-    fn on_event(&self, socket: &Socket<User>, mut event: Event<'_>) {
+    fn on_event(&self, socket: &Socket<Arc<User>>, mut event: Event<'_>) {
         report_failure(match event.name() {
             SET_ACTIVITY => self.set_activity(socket, event),
             GET_ACTIVITIES => self.hub.show(socket, event.take_ack()),
@@ -71,7 +81,7 @@ impl Namespace for Gateway {
         });
     }
 
-    fn on_disconnect(&self, socket: &Socket<User>, reason: DisconnectReason) {
+    fn on_disconnect(&self, socket: &Socket<Arc<User>>, reason: DisconnectReason) {
         // When the server goes down nobody leaves: all come back to the next one.
         if reason != DisconnectReason::SessionClosed(CloseReason::ServerShutdown) {
             report_failure(self.hub.leave(socket));

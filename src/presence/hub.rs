@@ -53,7 +53,7 @@ impl Hub {
     ///
     /// # Errors
     /// What is known has no form in JSON.
-    pub fn join(self: &Arc<Self>, socket: &Socket<User>) -> Result<(), EncodeError> {
+    pub fn join(self: &Arc<Self>, socket: &Socket<Arc<User>>) -> Result<(), EncodeError> {
         let mut state = self.lock();
         let opening = state.snapshot()?.event.clone();
         socket.follow(
@@ -68,14 +68,15 @@ impl Hub {
     ///
     /// # Errors
     /// The activity has no form in JSON.
-    pub fn report(&self, socket: &Socket<User>, report: Report) -> Result<Activity, EncodeError> {
+    pub fn report(
+        &self,
+        socket: &Socket<Arc<User>>,
+        report: Report,
+    ) -> Result<Activity, EncodeError> {
         let mut state = self.lock();
-        match state
-            .roster
-            .report(socket.identity().id, socket.id(), report)
-        {
+        match state.roster.report(socket.data().id, socket.id(), report) {
             Change::Tell(activity) => self.tell(&mut state, activity),
-            Change::Known(activity) => socket.emit("activity", &activity).map(|()| activity),
+            Change::Known(activity) => socket.emit("activity", (&activity,)).map(|()| activity),
         }
     }
 
@@ -83,9 +84,9 @@ impl Hub {
     ///
     /// # Errors
     /// The activity has no form in JSON.
-    pub fn leave(&self, socket: &Socket<User>) -> Result<(), EncodeError> {
+    pub fn leave(&self, socket: &Socket<Arc<User>>) -> Result<(), EncodeError> {
         let mut state = self.lock();
-        match state.roster.leave(socket.identity().id, socket.id()) {
+        match state.roster.leave(socket.data().id, socket.id()) {
             Change::Tell(activity) => self.tell(&mut state, activity).map(drop),
             Change::Known(_) => Ok(()),
         }
@@ -95,18 +96,18 @@ impl Hub {
     ///
     /// # Errors
     /// What is known has no form in JSON.
-    pub fn show(&self, socket: &Socket<User>, ack: Option<Ack>) -> Result<(), EncodeError> {
+    pub fn show(&self, socket: &Socket<Arc<User>>, ack: Option<Ack>) -> Result<(), EncodeError> {
         let mut state = self.lock();
         let snapshot = state.snapshot()?;
         socket.send(snapshot.event.clone());
-        ack.map_or(Ok(()), |ack| ack.send(&snapshot.array))
+        ack.map_or(Ok(()), |ack| ack.send((&snapshot.array,)))
     }
 
     /// Encodes once, for all.
     fn tell(&self, state: &mut State, activity: Activity) -> Result<Activity, EncodeError> {
         state.snapshot = None;
         self.activities
-            .publish(encode::event("activity", &activity)?);
+            .publish(encode::event("/", "activity", (&activity,))?.into_frame()?);
         Ok(activity)
     }
 
@@ -146,7 +147,7 @@ impl State {
 impl Snapshot {
     fn of(activities: &[Activity]) -> Result<Self, EncodeError> {
         let array = serde_json::value::to_raw_value(activities)?;
-        let event = encode::event("activities", &array)?;
+        let event = encode::event("/", "activities", (&array,))?.into_frame()?;
         Ok(Self { array, event })
     }
 }

@@ -1,7 +1,7 @@
 //! The admission: who may open a session.
 
 use hyper::{StatusCode, http::request::Parts};
-use std::{future::Future, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 /// Decides who may open a session, from the request that wants to open one.
 ///
@@ -13,19 +13,26 @@ pub trait Admission: Send + Sync + 'static {
     /// Whether someone who was admitted a moment ago still would be. Asked when the session is findable by
     /// [`Sessions::disconnect`](super::Sessions::disconnect): whoever was turned out in between must not slip
     /// through. It must not wait.
-    fn still_admits(&self, identity: &Self::Identity) -> bool;
+    fn still_admits(&self, identity: &Self::Identity) -> bool {
+        let _ = identity;
+        true
+    }
 
     /// Whether a later request of a session may be its owner's. One without a key may, since browsers cannot
     /// send one with a WebSocket; one with the key of somebody else may not. It must not wait.
-    fn is_same(&self, identity: &Self::Identity, request: &Parts) -> bool;
+    fn is_same(&self, identity: &Self::Identity, request: &Parts) -> bool {
+        let _ = (identity, request);
+        true
+    }
 
-    /// Looks at the request's headers and query.
+    /// Looks at the request's headers and query, and at the other end of its TCP connection.
     ///
     /// # Cancel safety
     /// The future is dropped when the client goes away: it must leave nothing half done.
     fn admit(
         &self,
         request: &Parts,
+        peer: SocketAddr,
     ) -> impl Future<Output = Result<Arc<Self::Identity>, Denied>> + Send;
 }
 

@@ -98,7 +98,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
 
     async fn serve(&mut self) -> Ending {
         let mut clock = Clock::new(self.session.deadline());
-        if let Err(violation) = self.handler.handle_open() {
+        if let Err(violation) = self.handler.handle_open(Instant::now()) {
             return self.violation(&violation);
         }
         loop {
@@ -133,6 +133,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         {
             return Poll::Ready(Wake::Knock(knock));
         }
+        self.handler.poll(Instant::now(), context);
         let blocked = match self.poll_send(clock, context) {
             Ok(blocked) => blocked,
             Err(wake) => return Poll::Ready(wake),
@@ -392,26 +393,26 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     /// Ends everything that belongs to the session. The goodbye waits for the peer: in a task of its own it
     /// needs no room in this one, which an idle session would keep all its life.
     fn close(mut self, reason: CloseReason, end: End) {
-        let last_word = self.handler.handle_close(reason);
+        let last_words = self.handler.handle_close(reason);
         let goodbye = self.session.handle_close(reason);
         self.reject_candidate(End::Open);
         match self.transport {
             Transport::WebSocket(mut link, _) => {
-                if let Some(last_word) = last_word {
-                    link.push(&last_word);
-                }
+                last_words.iter().for_each(|frame| link.push(frame));
                 if end != End::Broken {
                     tokio::spawn(link.close(end, self.limits, self.running));
                 }
             }
             Transport::Polling(mut polling) if polling.is_held() => {
-                polling.answer(&last_word.into_iter().chain([goodbye]).collect::<Vec<_>>());
+                polling.answer(&[last_words, vec![goodbye]].concat());
             }
             Transport::Polling(_) => {
-                if let (Some(last_word), Some(door)) = (last_word, self.door) {
-                    // Someone is to be told why: at the next GET, with what was said before.
+                // Who was sent away in good order is told so: at the next GET, with what was said before.
+                if reason == CloseReason::ServerDisconnected
+                    && let Some(door) = self.door
+                {
                     let (dialect, outbound) = (self.dialect, self.outbound);
-                    let last = vec![last_word, goodbye];
+                    let last = [last_words, vec![goodbye]].concat();
                     let held = (self.registration, self.running);
                     let goodbye = Goodbye {
                         door,

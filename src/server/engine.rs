@@ -86,6 +86,11 @@ where
         })
     }
 
+    /// What bounds its clients.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The sessions that are alive.
     pub fn sessions(&self) -> &Arc<Sessions<A::Identity>> {
         &self.sessions
@@ -148,7 +153,7 @@ where
         let base64_only = request.query.base64_only;
         match (asked, found, upgrade) {
             (Asked::OpenWebSocket | Asked::OpenPolling, _, upgrade) => {
-                let identity = self.admission.admit(parts).await?;
+                let identity = self.admission.admit(parts, peer).await?;
                 let dialect = Dialect {
                     revision: request.verify_version()?,
                     base64_only,

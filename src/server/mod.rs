@@ -5,6 +5,7 @@
 //! * `listener`: accepts, and hands each HTTP request to a handler; knows when to stop.
 //! * `engine`: the Engine.IO endpoint. Judges a request, asks the [`Admission`], opens sessions, finds those
 //!   that are open, or refuses.
+//! * `endpoint`: an engine and nothing else, as a server of its own; `handshake`: the request that opened a session.
 //! * `websocket`: the WebSocket handshake.
 //! * `driver`: the one task that owns a session, from its opening to its last frame; `clock` is its timer.
 //! * `door`, `polling`: how the requests of long-polling reach that task, and what it does with them.
@@ -30,9 +31,11 @@ mod compression;
 mod cors;
 mod door;
 mod driver;
+mod endpoint;
 mod engine;
 mod framing;
 mod goodbye;
+mod handshake;
 mod limits;
 mod link;
 mod listener;
@@ -45,7 +48,9 @@ mod wire;
 pub use admission::{Admission, Denied};
 pub use answer::{Answer, empty, json};
 pub use cors::Cors;
+pub use endpoint::Endpoint;
 pub use engine::{Engine, Settings};
+pub use handshake::{Anyone, Handshake};
 pub use limits::Limits;
 pub use listener::{Handler, bind, serve};
 pub use sessions::Sessions;

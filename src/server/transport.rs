@@ -71,15 +71,14 @@ impl Transport {
         limits: &Limits,
         context: &mut Context<'_>,
     ) -> Result<bool, Stop> {
-        match self {
+        let blocked = match self {
             Self::Polling(polling) => send_by_answer(polling, session, outbound, context),
             Self::WebSocket(link, _) => {
-                while let Some(frame) = session.take_own() {
-                    link.push(&frame);
-                }
-                send_on_link(link, outbound, limits.write_batch_bytes, context)
+                send_on_link(link, session, outbound, limits.write_batch_bytes, context)
             }
-        }
+        }?;
+        outbound.note_blocked(blocked);
+        Ok(blocked)
     }
 
     /// What the client says. One that is `too_far_behind` with taking what it is sent may not ask for more.
@@ -163,6 +162,7 @@ fn send_by_answer(
 
 fn send_on_link(
     link: &mut Link,
+    session: &mut Session,
     outbound: &mut Outbound,
     batch_bytes: usize,
     context: &mut Context<'_>,
@@ -170,6 +170,13 @@ fn send_on_link(
     loop {
         let mut drained = false;
         while !drained && link.queued() < batch_bytes {
+            // Not even a ping gets between frames that belong together.
+            if !outbound.is_amid()
+                && let Some(frame) = session.take_own()
+            {
+                link.push(&frame);
+                continue;
+            }
             match outbound.poll_next(context) {
                 Poll::Ready(Delivery::Frame(frame)) => link.push(&frame),
                 Poll::Ready(Delivery::Close(reason)) => return Err(Stop::Close(reason)),

@@ -1,78 +1,44 @@
 //! A client: Socket.IO's part of one session.
 
 use super::{
-    DisconnectReason, Event, Namespace, PacketError, Socket, SocketId, encode,
+    Ack, Arguments, Auth, DisconnectReason, Event, PacketError, Refused, SocketId,
+    assembly::{Assembly, TooLarge},
+    encode,
+    membership::{Membership, Standing},
     packet::{Body, Call, Packet},
+    place::{Place, State},
+    placeholder::{self, TooDeep},
+    socket_io::Shared,
 };
 use crate::engineio::{
-    Application, CloseReason, Frame, Message, Revision, SessionHandler,
-    outbound::{Inbox, Order},
+    CloseReason, Frame, Message, Revision, SessionHandler,
+    outbound::{Inbox, Order, Owner},
 };
+use bytes::Bytes;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::{
+    collections::BTreeMap,
     fmt, mem,
     sync::Arc,
-    time::{Duration, Instant},
+    task::{Context, Poll, Waker},
+    time::Instant,
 };
 
-/// Socket.IO on Engine.IO, with the one namespace `/`.
-pub struct SocketIo<N> {
-    namespace: Arc<N>,
-    connect_timeout: Duration,
-}
-
-impl<N: Namespace> SocketIo<N> {
-    /// Serves `namespace` as `/`. A client that has joined nothing for `connect_timeout` is closed.
-    pub fn new(namespace: Arc<N>, connect_timeout: Duration) -> Self {
-        Self {
-            namespace,
-            connect_timeout,
-        }
-    }
-}
-
-impl<N: Namespace> Application for SocketIo<N> {
-    type Identity = N::Identity;
-    type Handler = Client<N>;
-
-    fn open(
-        &self,
-        now: Instant,
-        revision: Revision,
-        identity: Arc<N::Identity>,
-        inbox: Arc<Inbox>,
-    ) -> Client<N> {
-        let state = State::Outside {
-            deadline: now + self.connect_timeout,
-        };
-        let namespace = Arc::clone(&self.namespace);
-        Client {
-            namespace,
-            identity,
-            inbox,
-            connect_timeout: self.connect_timeout,
-            revision,
-            state,
-        }
-    }
-}
-
 /// One session's client.
-pub struct Client<N: Namespace> {
-    namespace: Arc<N>,
-    identity: Arc<N::Identity>,
+pub struct Client<H> {
+    shared: Arc<Shared<H>>,
+    handshake: Arc<H>,
     inbox: Arc<Inbox>,
-    connect_timeout: Duration,
     /// Engine.IO 3 carries version 4 of Socket.IO, Engine.IO 4 carries version 5.
     revision: Revision,
-    state: State<N::Identity>,
-}
-
-enum State<I> {
-    /// In no namespace, which may last until the deadline.
-    Outside { deadline: Instant },
-    /// In the main namespace.
-    Inside(Socket<I>),
+    /// Each namespace at most once.
+    places: Vec<Place>,
+    /// When a client that is in no namespace has been so for too long.
+    outside_until: Option<Instant>,
+    assembly: Option<Box<Assembly>>,
+    /// The number of the next membership.
+    next_owner: u32,
 }
 
 /// How a client broke the rules of Socket.IO. It costs the session.
@@ -82,11 +48,17 @@ pub enum Violation {
     Packet(PacketError),
     /// A binary message that belongs to no packet.
     StrayBinary,
-    /// A packet with attachments.
-    Binary,
+    /// A packet where attachments of the last one should come.
+    AttachmentsMissing,
+    /// The attachments of a packet are larger than the limit.
+    AttachmentsTooLarge,
+    /// A placeholder that stands for no attachment.
+    Placeholder,
+    /// More arrays and objects in each other than the limit allows.
+    TooDeep,
     /// A packet for a namespace that the client has not joined.
     NotConnected,
-    /// A CONNECT to a namespace that the client is in.
+    /// A CONNECT to a namespace that the client is in, or about to be.
     AlreadyConnected,
     /// A CONNECT_ERROR, which only the server sends.
     ConnectError,
@@ -94,122 +66,282 @@ pub enum Violation {
     NoRandom,
 }
 
-impl<N: Namespace> SessionHandler for Client<N> {
+impl<H: Send + Sync + 'static> SessionHandler for Client<H> {
     type Violation = Violation;
 
     /// In version 4 of Socket.IO a client is in the main namespace from the beginning.
-    fn handle_open(&mut self) -> Result<(), Violation> {
+    fn handle_open(&mut self, now: Instant) -> Result<(), Violation> {
         match self.revision {
-            Revision::V3 => self.connect(),
+            Revision::V3 => self.connect(now, "/", Auth::default()),
             Revision::V4 => Ok(()),
         }
     }
 
     fn handle_message(&mut self, now: Instant, message: Message<'_>) -> Result<(), Violation> {
-        let Message::Text(text) = message else {
-            return Err(Violation::StrayBinary);
-        };
-        let mut packet = Packet::decode(text).map_err(Violation::Packet)?;
-        if self.revision == Revision::V3 {
-            // Version 4 of Socket.IO has no auth payload: what a client has to say is in the query.
-            let (name, _query) = packet
-                .namespace
-                .split_once('?')
-                .unwrap_or((packet.namespace, ""));
-            packet.namespace = name;
+        match (message, &mut self.assembly) {
+            (Message::Text(text), None) => {
+                let packet = self.decode(text)?;
+                match packet.attachments() {
+                    0 => self.handle_packet(now, packet, &[]),
+                    wanted => {
+                        let (name, _) = self.split_query(packet.namespace);
+                        self.find(name).ok_or(Violation::NotConnected)?;
+                        let assembly = Assembly::begin(now, text, wanted, &self.shared.settings);
+                        self.assembly = Some(Box::new(assembly));
+                        Ok(())
+                    }
+                }
+            }
+            (Message::Text(_), Some(_)) => Err(Violation::AttachmentsMissing),
+            (Message::Binary(_), None) => Err(Violation::StrayBinary),
+            (Message::Binary(bytes), Some(assembly)) => {
+                let limit = self.shared.settings.max_attachment_bytes;
+                let is_whole = assembly
+                    .push(bytes, limit)
+                    .map_err(|TooLarge| Violation::AttachmentsTooLarge)?;
+                match self.assembly.take_if(|_| is_whole) {
+                    Some(whole) => {
+                        let packet = self.decode(&whole.text)?;
+                        self.handle_packet(now, packet, &whole.attachments)
+                    }
+                    None => Ok(()),
+                }
+            }
         }
-        match (packet.body, &self.state) {
-            (Body::Connect(_), _) if packet.namespace != "/" => {
-                let answer = Refused {
-                    message: "Invalid namespace",
-                };
-                self.send(encode::connect_error(packet.namespace, &answer));
-                Ok(())
+    }
+
+    fn poll(&mut self, now: Instant, context: &mut Context<'_>) {
+        let mut at = 0;
+        while at < self.places.len() {
+            if self.poll_place(at, context) {
+                at += 1;
+            } else {
+                self.places.swap_remove(at);
             }
-            (Body::Connect(_), State::Outside { .. }) => self.connect(),
-            (Body::Connect(_), State::Inside(_)) => Err(Violation::AlreadyConnected),
-            (Body::ConnectError(_), _) => Err(Violation::ConnectError),
-            (_, _) if packet.namespace != "/" => Err(Violation::NotConnected),
-            (_, State::Outside { .. }) => Err(Violation::NotConnected),
-            (Body::Disconnect, State::Inside(_)) => {
-                let deadline = now + self.connect_timeout;
-                self.leave(State::Outside { deadline }, DisconnectReason::ClientLeft);
-                Ok(())
-            }
-            (
-                Body::Event(Call {
-                    attachments: 1.., ..
-                })
-                | Body::Ack(Call {
-                    attachments: 1.., ..
-                }),
-                _,
-            ) => Err(Violation::Binary),
-            (Body::Event(Call { id, arguments, .. }), State::Inside(socket)) => {
-                let ack = id.map(|id| socket.ack(id));
-                self.namespace.on_event(socket, Event::new(arguments, ack));
-                Ok(())
-            }
-            // The server asks for no acks, so this answers nothing, like any ack with an unknown id.
-            (Body::Ack(_), State::Inside(_)) => Ok(()),
         }
+        self.note_whether_outside(now);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match self.state {
-            State::Outside { deadline } => Some(deadline),
-            State::Inside(_) => None,
-        }
+        let assembly = self.assembly.as_ref().map(|assembly| assembly.deadline);
+        self.outside_until.into_iter().chain(assembly).min()
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Option<CloseReason> {
-        match self.state {
-            State::Outside { deadline } if deadline <= now => Some(CloseReason::ConnectTimeout),
-            _ => None,
+        let is_late = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if is_late(self.outside_until) {
+            return Some(CloseReason::ConnectTimeout);
         }
+        let assembly = self.assembly.as_ref().map(|assembly| assembly.deadline);
+        is_late(assembly).then_some(CloseReason::AttachmentTimeout)
     }
 
-    fn handle_close(&mut self, reason: CloseReason) -> Option<Frame> {
-        let was_inside = matches!(self.state, State::Inside(_));
-        if let State::Inside(socket) = &self.state {
-            self.namespace
-                .on_disconnect(socket, DisconnectReason::SessionClosed(reason));
-        }
-        let tell = was_inside && reason == CloseReason::ServerDisconnected;
-        tell.then(|| {
-            Packet {
-                namespace: "/",
-                body: Body::Disconnect,
+    fn handle_close(&mut self, reason: CloseReason) -> Vec<Frame> {
+        let mut last_words = Vec::new();
+        for place in mem::take(&mut self.places) {
+            if let State::Inside(socket) = place.state {
+                if reason == CloseReason::ServerDisconnected {
+                    last_words.push(encode::disconnect(&place.name));
+                }
+                socket.left(DisconnectReason::SessionClosed(reason));
             }
-            .encode()
-        })
+        }
+        last_words
     }
 }
 
-impl<N: Namespace> Client<N> {
-    /// Answers first, so that whatever the program sends on connect comes behind it.
-    fn connect(&mut self) -> Result<(), Violation> {
-        let id = SocketId::random().map_err(|_| Violation::NoRandom)?;
-        match self.revision {
-            Revision::V3 => self.inbox.push(Order::Send(
-                Packet {
-                    namespace: "/",
-                    body: Body::Connect(None),
-                }
-                .encode(),
-            )),
-            Revision::V4 => self.send(encode::connected(&Connected { sid: id })),
+impl<H: Send + Sync + 'static> Client<H> {
+    pub(super) fn new(
+        now: Instant,
+        revision: Revision,
+        shared: Arc<Shared<H>>,
+        handshake: Arc<H>,
+        inbox: Arc<Inbox>,
+    ) -> Self {
+        Self {
+            outside_until: Some(now + shared.settings.connect_timeout),
+            shared,
+            handshake,
+            inbox,
+            revision,
+            places: Vec::new(),
+            assembly: None,
+            next_owner: 0,
         }
-        let socket = Socket::new(id, Arc::clone(&self.identity), Arc::clone(&self.inbox));
-        self.namespace.on_connect(&socket);
-        self.state = State::Inside(socket);
+    }
+
+    fn decode<'a>(&self, text: &'a str) -> Result<Packet<'a>, Violation> {
+        Packet::decode(text).map_err(Violation::Packet)
+    }
+
+    fn handle_packet(
+        &mut self,
+        now: Instant,
+        packet: Packet<'_>,
+        attachments: &[Bytes],
+    ) -> Result<(), Violation> {
+        let Packet { namespace, body } = packet;
+        let (name, query) = self.split_query(namespace);
+        let place = self.find(name);
+        match (body, place) {
+            (Body::Connect(payload), None) => {
+                let auth = match self.revision {
+                    Revision::V3 => auth_of_query(query),
+                    Revision::V4 => Auth(payload.map(ToOwned::to_owned)),
+                };
+                self.connect(now, name, auth)
+            }
+            (Body::ConnectError(_), _) => Err(Violation::ConnectError),
+            (_, None) => Err(Violation::NotConnected),
+            (body, Some(place)) => self.handle_inside(now, place, body, attachments),
+        }
+    }
+
+    /// A packet for a namespace that the client knows.
+    fn handle_inside(
+        &mut self,
+        now: Instant,
+        at: usize,
+        body: Body<'_>,
+        attachments: &[Bytes],
+    ) -> Result<(), Violation> {
+        let max_depth = self.shared.settings.max_depth;
+        let Some(place) = self.places.get_mut(at) else {
+            return Err(Violation::NotConnected);
+        };
+        match (body, &mut place.state) {
+            (Body::Connect(payload), State::Expelled) => {
+                let auth = Auth(payload.map(ToOwned::to_owned));
+                let name = Arc::clone(&place.name);
+                self.places.swap_remove(at);
+                self.connect(now, &name, auth)
+            }
+            (_, State::Expelled) => Ok(()),
+            (Body::Connect(_), _) => Err(Violation::AlreadyConnected),
+            (_, State::Admitting(_)) => Err(Violation::NotConnected),
+            (Body::Disconnect, State::Inside(_)) => {
+                let place = self.places.swap_remove(at);
+                if let State::Inside(socket) = place.state {
+                    socket.left(DisconnectReason::ClientLeft);
+                }
+                self.note_whether_outside(now);
+                Ok(())
+            }
+            (Body::Event(Call { id, arguments, .. }), State::Inside(socket)) => {
+                let arguments = arguments.with(attachments);
+                check(&arguments, max_depth)?;
+                let membership = socket.membership();
+                if membership.standing() == Standing::Inside {
+                    let ack = id.map(|id| Ack::new(id, Arc::clone(membership)));
+                    socket.event(Event::new(arguments, ack));
+                }
+                Ok(())
+            }
+            (Body::Ack(Call { id, arguments, .. }), State::Inside(socket)) => {
+                let arguments = arguments.with(attachments);
+                check(&arguments, max_depth)?;
+                if let Some(id) = id {
+                    socket.membership().answer(id, arguments);
+                }
+                Ok(())
+            }
+            (Body::ConnectError(_), _) => Err(Violation::ConnectError),
+        }
+    }
+
+    /// The client wants to join.
+    fn connect(&mut self, now: Instant, name: &str, auth: Auth) -> Result<(), Violation> {
+        let Some((name, namespace)) = self.shared.namespaces.get_key_value(name) else {
+            let refused = Refused::new("Invalid namespace");
+            // As an object in every version.
+            self.send(encode::refused(Revision::V4, name, &refused));
+            return Ok(());
+        };
+        let id = SocketId::random().map_err(|_| Violation::NoRandom)?;
+        let owner = Owner(self.next_owner);
+        self.next_owner += 1;
+        let membership = Membership::new(Arc::clone(name), Arc::clone(&self.inbox), owner);
+        let handshake = Arc::clone(&self.handshake);
+        let admission = Arc::clone(namespace).admit(handshake, auth, id, membership);
+        let place = Place {
+            name: Arc::clone(name),
+            state: State::Admitting(admission),
+        };
+        // Nearly every client is in exactly one.
+        self.places.reserve_exact(1);
+        self.places.push(place);
+        // Most admissions do not wait: then what comes right behind the CONNECT finds the client inside.
+        let at = self.places.len() - 1;
+        if !self.poll_place(at, &mut Context::from_waker(Waker::noop())) {
+            self.places.swap_remove(at);
+        }
+        self.note_whether_outside(now);
         Ok(())
     }
 
-    fn leave(&mut self, next: State<N::Identity>, reason: DisconnectReason) {
-        if let State::Inside(socket) = mem::replace(&mut self.state, next) {
-            socket.end();
-            self.namespace.on_disconnect(&socket, reason);
+    /// Goes on with what has been begun in one place. Whether it still is a place of the client's.
+    fn poll_place(&mut self, at: usize, context: &mut Context<'_>) -> bool {
+        let Some(Place { name, state }) = self.places.get_mut(at) else {
+            return false;
+        };
+        let mut told = None;
+        if let State::Admitting(admission) = state
+            && let Poll::Ready(verdict) = admission.as_mut().poll(context)
+        {
+            match verdict {
+                Ok(socket) => {
+                    let connected = Connected { sid: socket.id() };
+                    told = Some(encode::connected(self.revision, name, &connected));
+                    *state = State::Inside(socket);
+                }
+                Err(refused) => {
+                    let refused = encode::refused(self.revision, name, &refused);
+                    self.send(refused);
+                    return false;
+                }
+            }
+        }
+        if let Some(told) = told {
+            // First the answer: whatever the program sends on connect comes behind it.
+            self.send(told);
+            if let Some(State::Inside(socket)) = self.places.get(at).map(|place| &place.state) {
+                socket.joined();
+            }
+        }
+        self.part_if_expelled(at);
+        true
+    }
+
+    /// Tells the program that a socket is gone which it has sent away itself.
+    fn part_if_expelled(&mut self, at: usize) {
+        if let Some(place) = self.places.get_mut(at)
+            && let State::Inside(socket) = &place.state
+            && socket.membership().standing() == Standing::Expelled
+            && let State::Inside(socket) = mem::replace(&mut place.state, State::Expelled)
+        {
+            socket.left(DisconnectReason::ServerLeft);
+        }
+    }
+
+    /// Starts or stops the time that a client may be in no namespace.
+    fn note_whether_outside(&mut self, now: Instant) {
+        let mut places = self.places.iter();
+        if places.any(|place| matches!(place.state, State::Inside(_))) {
+            self.outside_until = None;
+        } else if self.outside_until.is_none() {
+            self.outside_until = Some(now + self.shared.settings.connect_timeout);
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.places.iter().position(|place| *place.name == *name)
+    }
+
+    /// The name of a namespace and, in version 4 of Socket.IO, the query behind it.
+    fn split_query<'a>(&self, namespace: &'a str) -> (&'a str, &'a str) {
+        match self.revision {
+            Revision::V3 => namespace.split_once('?').unwrap_or((namespace, "")),
+            Revision::V4 => (namespace, ""),
         }
     }
 
@@ -221,16 +353,32 @@ impl<N: Namespace> Client<N> {
     }
 }
 
+/// Version 4 of Socket.IO has no auth payload: what a client has to say is in the query.
+fn auth_of_query(query: &str) -> Auth {
+    let pairs: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
+    // Texts by texts always have a form in JSON.
+    Auth(serde_json::value::to_raw_value(&pairs).ok())
+}
+
+/// Nothing too deep, and every placeholder stands for an attachment.
+fn check(arguments: &Arguments<'_>, max_depth: usize) -> Result<(), Violation> {
+    let attachments = arguments.attachments().len();
+    for json in arguments.iter().map(RawValue::get) {
+        // What is short cannot be deep.
+        if attachments > 0 || json.len() > max_depth {
+            let found = placeholder::find(json, max_depth).map_err(|TooDeep| Violation::TooDeep)?;
+            if attachments > 0 && !placeholder::all_point_into(&found, attachments) {
+                return Err(Violation::Placeholder);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What the server says to a client that has joined.
 #[derive(Serialize)]
 struct Connected {
     sid: SocketId,
-}
-
-/// What the server says to a client that may not join.
-#[derive(Serialize)]
-struct Refused {
-    message: &'static str,
 }
 
 impl fmt::Display for Violation {
@@ -238,7 +386,10 @@ impl fmt::Display for Violation {
         match self {
             Self::Packet(error) => error.fmt(f),
             Self::StrayBinary => f.write_str("a binary message that no packet announced"),
-            Self::Binary => f.write_str("a packet with attachments"),
+            Self::AttachmentsMissing => f.write_str("a packet where attachments were to come"),
+            Self::AttachmentsTooLarge => f.write_str("attachments beyond the limit in bytes"),
+            Self::Placeholder => f.write_str("a placeholder that stands for no attachment"),
+            Self::TooDeep => f.write_str("more arrays and objects in each other than the limit"),
             Self::NotConnected => f.write_str("a packet for a namespace that it has not joined"),
             Self::AlreadyConnected => f.write_str("a second CONNECT to a namespace that it is in"),
             Self::ConnectError => f.write_str("a CONNECT_ERROR, which only the server sends"),

@@ -1,6 +1,7 @@
 //! Events: a name, arguments, and perhaps a wish for an answer.
 
-use super::{PacketError, socket::Ack};
+use super::{Ack, ArgumentError, Arguments};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -13,36 +14,6 @@ const RESERVED: [&str; 6] = [
     "newListener",
     "removeListener",
 ];
-
-/// The arguments of an event or ack, each as the JSON that arrived.
-///
-/// Raw, so that an echo is exact, and nothing recurses into what a stranger has nested.
-#[derive(Debug, Clone)]
-pub struct Arguments<'a>(Vec<&'a RawValue>);
-
-impl<'a> Arguments<'a> {
-    pub(super) fn parse(json: Option<&'a RawValue>) -> Result<Self, PacketError> {
-        let json = json.ok_or(PacketError::Payload("an array"))?;
-        serde_json::from_str(json.get())
-            .map(Self)
-            .map_err(|_| PacketError::Payload("an array"))
-    }
-
-    pub(super) fn first(&self) -> Option<&'a RawValue> {
-        self.0.first().copied()
-    }
-
-    pub(super) fn push_json(&self, text: &mut String) {
-        text.push('[');
-        for (place, argument) in self.0.iter().enumerate() {
-            if place > 0 {
-                text.push(',');
-            }
-            text.push_str(argument.get());
-        }
-        text.push(']');
-    }
-}
 
 /// Whether an event may begin with this: a number, or a string that is not reserved.
 pub(super) fn is_event_name(first: Option<&RawValue>) -> bool {
@@ -75,25 +46,37 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// `arguments` begin with the name.
     pub(super) fn new(arguments: Arguments<'a>, ack: Option<Ack>) -> Self {
-        let name = arguments
-            .first()
-            .map_or(Cow::Borrowed(""), |first| name(first.get()));
+        let (first, arguments) = arguments.split_first();
         Self {
-            name,
+            name: first.map_or(Cow::Borrowed(""), |first| name(first.get())),
             arguments,
             ack,
         }
     }
 
-    /// Its name.
+    /// Its name. One that is a number goes by its digits.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The argument at `place`, the first behind the name being 0, as the JSON that arrived.
+    /// What came with it.
+    pub fn arguments(&self) -> &Arguments<'a> {
+        &self.arguments
+    }
+
+    /// The argument at `place`, from 0: see [`Arguments::get`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get<T: DeserializeOwned>(&self, place: usize) -> Result<T, ArgumentError> {
+        self.arguments.get(place)
+    }
+
+    /// The argument at `place`, from 0, as the JSON that arrived.
     pub fn raw(&self, place: usize) -> Option<&'a RawValue> {
-        self.arguments.0.get(place.saturating_add(1)).copied()
+        self.arguments.raw(place)
     }
 
     /// The way to answer, if the client asked for one. There is one answer, so the second call gives `None`.

@@ -1,26 +1,133 @@
 //! What a program does with its sockets.
 
-use super::{Event, Socket};
+use super::{ArgumentError, Event, Socket};
 use crate::engineio::CloseReason;
-use std::fmt;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use std::{fmt, future::Future, sync::Arc};
 
-/// A program's side of a namespace: it is told what its sockets do.
+/// A program's side of a namespace: it lets clients in, and is told what its sockets do.
 ///
 /// The calls for one socket come one after another from its session's task, first `on_connect`, last
-/// `on_disconnect`, each exactly once. They must not block: a handler that has to wait clones the socket
-/// and spawns.
+/// `on_disconnect`, each exactly once. They must not block: a handler that has to wait clones the socket and spawns.
 pub trait Namespace: Send + Sync + 'static {
-    /// Whom the admission finds at the other end of a session.
-    type Identity: Send + Sync + 'static;
+    /// What is known of a session from the request that opened it: the identity that the engine's admission found.
+    type Handshake: Send + Sync + 'static;
+    /// What the program keeps for each of its sockets.
+    type Data: Send + Sync + 'static;
+
+    /// A client asks to join; in Socket.IO's words, the middleware. Until it is answered the socket does not exist:
+    /// nobody can send to it, and no event of the client's is taken.
+    ///
+    /// # Errors
+    /// The client is told that it may not, and why.
+    ///
+    /// # Cancel safety
+    /// Dropped when the client goes away: it must leave nothing half done.
+    fn admit(
+        &self,
+        handshake: &Arc<Self::Handshake>,
+        auth: Auth,
+    ) -> impl Future<Output = Result<Self::Data, Refused>> + Send;
 
     /// A client has joined; its CONNECT is answered already.
-    fn on_connect(&self, socket: &Socket<Self::Identity>);
+    fn on_connect(&self, socket: &Socket<Self::Data>) {
+        let _ = socket;
+    }
 
     /// A client sent an event.
-    fn on_event(&self, socket: &Socket<Self::Identity>, event: Event<'_>);
+    fn on_event(&self, socket: &Socket<Self::Data>, event: Event<'_>);
 
-    /// The client is gone from the namespace.
-    fn on_disconnect(&self, socket: &Socket<Self::Identity>, reason: DisconnectReason);
+    /// The client is gone from the namespace. Nothing can be sent to it any more; it is still in its rooms, for those
+    /// who want to tell the others there.
+    fn on_disconnect(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
+        let _ = (socket, reason);
+    }
+}
+
+/// A namespace that someone else holds on to, too.
+impl<N: Namespace> Namespace for Arc<N> {
+    type Handshake = N::Handshake;
+    type Data = N::Data;
+
+    async fn admit(&self, handshake: &Arc<N::Handshake>, auth: Auth) -> Result<N::Data, Refused> {
+        (**self).admit(handshake, auth).await
+    }
+
+    fn on_connect(&self, socket: &Socket<N::Data>) {
+        (**self).on_connect(socket);
+    }
+
+    fn on_event(&self, socket: &Socket<N::Data>, event: Event<'_>) {
+        (**self).on_event(socket, event);
+    }
+
+    fn on_disconnect(&self, socket: &Socket<N::Data>, reason: DisconnectReason) {
+        (**self).on_disconnect(socket, reason);
+    }
+}
+
+/// What a client sends along when it asks to join: its `auth` option; from a client of version 2, the query of the
+/// namespace. An object, `{}` if there is none.
+#[derive(Debug, Clone, Default)]
+pub struct Auth(pub(super) Option<Box<RawValue>>);
+
+impl Auth {
+    /// As the JSON that arrived.
+    pub fn raw(&self) -> &str {
+        self.0.as_deref().map_or("{}", RawValue::get)
+    }
+
+    /// As a type of the program's.
+    ///
+    /// # Errors
+    /// The client sent something else.
+    pub fn get<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.raw())
+    }
+}
+
+/// A no to a client that asks to join, as its `connect_error` handler gets it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refused {
+    pub(super) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<Box<RawValue>>,
+}
+
+impl Refused {
+    /// For this reason: `error.message` on the other side.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            data: None,
+        }
+    }
+
+    /// With details: `error.data` on the other side.
+    ///
+    /// # Errors
+    /// They have no form in JSON.
+    pub fn with_data(self, data: &impl Serialize) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            data: Some(serde_json::value::to_raw_value(data)?),
+            ..self
+        })
+    }
+}
+
+/// What the client sent is not what the program asks for.
+impl From<ArgumentError> for Refused {
+    fn from(error: ArgumentError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// The auth payload is not what the program asks for.
+impl From<serde_json::Error> for Refused {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(format!("auth: {error}"))
+    }
 }
 
 /// Why a socket is gone.
@@ -28,6 +135,8 @@ pub trait Namespace: Send + Sync + 'static {
 pub enum DisconnectReason {
     /// The client left the namespace by a DISCONNECT packet.
     ClientLeft,
+    /// The program ended it by [`Socket::disconnect`].
+    ServerLeft,
     /// Its session ended.
     SessionClosed(CloseReason),
 }
@@ -36,6 +145,7 @@ impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClientLeft => f.write_str("client namespace disconnect"),
+            Self::ServerLeft => f.write_str("server namespace disconnect"),
             Self::SessionClosed(reason) => reason.fmt(f),
         }
     }

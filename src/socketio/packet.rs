@@ -5,7 +5,7 @@
 //! Strict where the official parser is strict, and in a few places where it merely happens not to look;
 //! `fixtures/socketio-packets.json` shows each.
 
-use super::event::{Arguments, is_event_name};
+use super::{Arguments, event::is_event_name};
 use crate::engineio::{Frame, MESSAGE};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -46,8 +46,8 @@ pub struct Call<'a> {
 }
 
 /// The number that ties an ack to its event, at most 2^53 - 1 so that every client counts alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AckId(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AckId(pub(super) u64);
 
 impl AckId {
     /// The largest whole number that JavaScript tells from its neighbours.
@@ -109,7 +109,7 @@ impl<'a> Packet<'a> {
             '1' => Body::Disconnect,
             '2' | '5' => {
                 let arguments = Arguments::parse(json)?;
-                if !is_event_name(arguments.first()) {
+                if !is_event_name(arguments.raw(0)) {
                     return Err(PacketError::EventName);
                 }
                 Body::Event(Call {
@@ -133,6 +133,14 @@ impl<'a> Packet<'a> {
             other => return Err(PacketError::UnknownType(other)),
         };
         Ok(Self { namespace, body })
+    }
+
+    /// How many binary messages follow and belong to it.
+    pub fn attachments(&self) -> u8 {
+        match &self.body {
+            Body::Event(call) | Body::Ack(call) => call.attachments,
+            Body::Connect(_) | Body::Disconnect | Body::ConnectError(_) => 0,
+        }
     }
 
     /// Writes the packet as one Engine.IO message.

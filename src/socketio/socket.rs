@@ -1,16 +1,15 @@
 //! A socket: one client in one namespace, as a program holds it.
 
-use super::{EncodeError, encode, packet::AckId};
+use super::{
+    Args, Broadcast, EncodeError, Encoded, Reply, Sockets, encode, membership::Membership,
+};
 use crate::engineio::{
-    CloseReason, Frame,
-    outbound::{Inbox, Order, Subscription},
+    CloseReason,
+    outbound::{Order, Subscription},
 };
-use base64::{display::Base64Display, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{Engine as _, display::Base64Display, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, Serializer};
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 /// The public id of a socket: random, new with every CONNECT, and no secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +27,15 @@ impl SocketId {
         let mut bytes = [0; Self::BYTES];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
+    }
+
+    /// Reads what [`SocketId`]'s `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; Self::BYTES];
+        match BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(Self::BYTES) => Some(Self(bytes)),
+            Ok(_) | Err(_) => None,
+        }
     }
 }
 
@@ -50,123 +58,143 @@ impl Serialize for SocketId {
 }
 
 /// One client in one namespace. A clone is the same socket, and may outlive it: what is then sent goes nowhere.
-pub struct Socket<I> {
+///
+/// What is emitted is kept until the client takes it. A client that takes nothing costs at most the limit of its
+/// session's inbox; over it, the session is closed with [`CloseReason::Overflow`].
+pub struct Socket<D>(Arc<Shared<D>>);
+
+struct Shared<D> {
     id: SocketId,
-    identity: Arc<I>,
+    data: D,
+    sockets: Arc<Sockets<D>>,
     membership: Arc<Membership>,
 }
 
-impl<I> Socket<I> {
-    pub(super) fn new(id: SocketId, identity: Arc<I>, inbox: Arc<Inbox>) -> Self {
-        let membership = Arc::new(Membership {
-            inbox,
-            is_over: Mutex::new(false),
-        });
-        Self {
+impl<D> Socket<D> {
+    pub(super) fn new(
+        id: SocketId,
+        data: D,
+        sockets: Arc<Sockets<D>>,
+        membership: Arc<Membership>,
+    ) -> Self {
+        Self(Arc::new(Shared {
             id,
-            identity,
+            data,
+            sockets,
             membership,
-        }
+        }))
     }
 
     /// The socket's id.
     pub fn id(&self) -> SocketId {
-        self.id
+        self.0.id
     }
 
-    /// Whom the admission found at the other end.
-    pub fn identity(&self) -> &I {
-        &self.identity
+    /// What the program keeps for it.
+    pub fn data(&self) -> &D {
+        &self.0.data
+    }
+
+    /// All sockets of the namespace, this one included.
+    pub fn sockets(&self) -> &Arc<Sockets<D>> {
+        &self.0.sockets
     }
 
     /// Sends an event to this client alone.
     ///
     /// # Errors
     /// Nothing was sent: see [`encode::event`].
-    pub fn emit(&self, event: &str, argument: &impl Serialize) -> Result<(), EncodeError> {
-        self.send(encode::event(event, argument)?);
+    pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EncodeError> {
+        self.send(encode::event(self.0.membership.namespace(), event, args)?);
         Ok(())
     }
 
+    /// Sends an event only if the client takes it at once: it has taken all that it was sent before, and its
+    /// connection is ready. On long-polling that is while a GET waits.
+    ///
+    /// # Errors
+    /// As [`Socket::emit`]; that it was dropped is none.
+    pub fn emit_volatile(&self, event: &str, args: impl Args) -> Result<(), EncodeError> {
+        let encoded = encode::event(self.0.membership.namespace(), event, args)?;
+        self.0.membership.push_if_idle(encoded.into_order());
+        Ok(())
+    }
+
+    /// Sends an event and asks for an answer.
+    ///
+    /// # Errors
+    /// As [`Socket::emit`].
+    pub fn emit_with_ack(&self, event: &str, args: impl Args) -> Result<Reply, EncodeError> {
+        let membership = &self.0.membership;
+        let id = membership.ask();
+        let reply = Reply::new(id, Arc::clone(membership));
+        let encoded = encode::numbered_event(membership.namespace(), Some(id), event, args)?;
+        self.send(encoded);
+        Ok(reply)
+    }
+
     /// Sends what is encoded already, and perhaps shared with others.
-    pub fn send(&self, frame: Frame) {
-        self.membership.push(Order::Send(frame));
+    pub fn send(&self, encoded: impl Into<Encoded>) {
+        self.0.membership.push(encoded.into().into_order());
+    }
+
+    pub(super) fn send_if_idle(&self, encoded: Encoded) {
+        self.0.membership.push_if_idle(encoded.into_order());
     }
 
     /// From now on sends what `subscription` brings, for as long as the client is in the namespace.
     pub fn follow(&self, subscription: Subscription) {
-        self.membership.push(Order::Follow(Box::new(subscription)));
+        let membership = &self.0.membership;
+        let subscription = subscription.owned_by(membership.owner());
+        membership.push(Order::Follow(Box::new(subscription)));
     }
 
-    /// Sends DISCONNECT and ends the session. Official clients do not come back after that by themselves.
+    /// Puts the socket into a room. There is no more to a room than its sockets: the first makes it.
+    pub fn join(&self, room: &str) {
+        self.0.sockets.join(self.id(), room);
+    }
+
+    /// Takes the socket out of a room.
+    pub fn leave(&self, room: &str) {
+        self.0.sockets.leave(self.id(), room);
+    }
+
+    /// The rooms that it is in.
+    pub fn rooms(&self) -> Vec<Arc<str>> {
+        self.0.sockets.rooms_of(self.id())
+    }
+
+    /// The other sockets of a room.
+    pub fn to(&self, room: &str) -> Broadcast<'_, D> {
+        self.broadcast().to(room)
+    }
+
+    /// All other sockets of the namespace.
+    pub fn broadcast(&self) -> Broadcast<'_, D> {
+        Broadcast::new(&self.0.sockets).without(self.id())
+    }
+
+    /// Sends DISCONNECT: the client is out of the namespace, and the session goes on. Official clients do not come
+    /// back after that by themselves.
     pub fn disconnect(&self) {
-        self.membership
+        let membership = &self.0.membership;
+        membership.expel(encode::disconnect(membership.namespace()).into());
+    }
+
+    /// Sends DISCONNECT for every namespace that the client is in, and ends the session.
+    pub fn close(&self) {
+        self.0
+            .membership
             .push(Order::Close(CloseReason::ServerDisconnected));
     }
 
-    /// The way to answer the event with this id.
-    pub(super) fn ack(&self, id: AckId) -> Ack {
-        Ack {
-            id,
-            membership: Arc::clone(&self.membership),
-        }
-    }
-
-    /// The client has left: this socket, its clones and its acks say nothing from now on.
-    pub(super) fn end(&self) {
-        let mut is_over = self.membership.lock();
-        self.membership.inbox.push(Order::Unfollow);
-        *is_over = true;
+    pub(super) fn membership(&self) -> &Arc<Membership> {
+        &self.0.membership
     }
 }
 
-impl<I> Clone for Socket<I> {
+impl<D> Clone for Socket<D> {
     fn clone(&self) -> Self {
-        let (identity, membership) = (Arc::clone(&self.identity), Arc::clone(&self.membership));
-        Self {
-            id: self.id,
-            identity,
-            membership,
-        }
-    }
-}
-
-/// The answer that a client waits for. Dropped unsent, the client gets none.
-pub struct Ack {
-    id: AckId,
-    membership: Arc<Membership>,
-}
-
-impl Ack {
-    /// Answers with one argument.
-    ///
-    /// # Errors
-    /// Nothing was sent: the argument has no form in JSON.
-    pub fn send(self, argument: &impl Serialize) -> Result<(), EncodeError> {
-        self.membership
-            .push(Order::Send(encode::ack(self.id, argument)?));
-        Ok(())
-    }
-}
-
-/// From one CONNECT to the DISCONNECT. A client may join again in the same session, and must not hear then
-/// what was meant for the socket that it was before.
-struct Membership {
-    inbox: Arc<Inbox>,
-    /// Set once, by [`Socket::end`]. Held while an order is given, so that none slips in behind the end.
-    is_over: Mutex<bool>,
-}
-
-impl Membership {
-    fn push(&self, order: Order) {
-        let is_over = self.lock();
-        if !*is_over {
-            self.inbox.push(order);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        // Nothing panics while the lock is held, and a flag is never half set.
-        self.is_over.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(Arc::clone(&self.0))
     }
 }

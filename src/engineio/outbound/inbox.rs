@@ -5,7 +5,7 @@ use crate::engineio::{CloseReason, Frame};
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -13,13 +13,19 @@ use std::{
 pub enum Order {
     /// Send this frame.
     Send(Frame),
+    /// Send these, with nothing between them.
+    SendAll(Arc<[Frame]>),
     /// Send what this subscription brings, from now on.
     Follow(Box<Subscription>),
-    /// Follow nothing any more. What the subscriptions brought before is sent first.
-    Unfollow,
+    /// Follow nothing any more that belongs to this owner. What it brought before is sent first.
+    Unfollow(Owner),
     /// End the session. What was ordered before is sent first, as far as the client takes it.
     Close(CloseReason),
 }
+
+/// Who follows: one session may follow for several who know nothing of each other. The numbers are theirs to choose.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Owner(pub u32);
 
 /// Where anyone leaves orders for one session. It uses no heap while it is empty.
 ///
@@ -39,6 +45,8 @@ struct State {
     waker: Option<Waker>,
     /// No order is taken any more: the session was told to close, or is gone.
     closed: bool,
+    /// The client takes nothing just now, as far as the session's task knows.
+    blocked: bool,
 }
 
 /// What an order costs beside its bytes, so that a flood of tiny ones is bounded too.
@@ -80,6 +88,24 @@ impl Inbox {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// As [`Inbox::push`], but only if the client takes things at once: it is not blocked, and nothing waits for it.
+    /// Whether it was pushed.
+    pub fn push_if_idle(&self, order: Order) -> bool {
+        let is_idle = {
+            let state = self.lock();
+            !state.blocked && state.orders.is_empty()
+        };
+        if is_idle {
+            self.push(order);
+        }
+        is_idle
+    }
+
+    /// Notes whether the client takes nothing just now.
+    pub(super) fn set_blocked(&self, blocked: bool) {
+        self.lock().blocked = blocked;
     }
 
     /// The stamp of the oldest order, which [`Inbox::pop`] takes.
@@ -146,7 +172,11 @@ impl Order {
     fn cost(&self) -> usize {
         match self {
             Order::Send(frame) => ORDER_BYTES + frame.bytes().len(),
-            Order::Follow(_) | Order::Unfollow => ORDER_BYTES,
+            Order::SendAll(frames) => {
+                let bytes = frames.iter().map(|frame| frame.bytes().len());
+                ORDER_BYTES + mem::size_of_val(&**frames) + bytes.sum::<usize>()
+            }
+            Order::Follow(_) | Order::Unfollow(_) => ORDER_BYTES,
             Order::Close(_) => 0,
         }
     }

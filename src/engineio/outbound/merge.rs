@@ -1,6 +1,6 @@
 //! The merge: what a session's task pulls its work from.
 
-use super::{Inbox, Order, Stamp, Subscription};
+use super::{Inbox, Order, Owner, Stamp, Subscription};
 use crate::engineio::{CloseReason, Frame};
 use std::{
     sync::Arc,
@@ -14,6 +14,8 @@ pub struct Outbound {
     /// so public frames that are may go.
     horizon: Stamp,
     subscriptions: Vec<Subscription>,
+    /// Frames that go out in one piece, and how many of them are gone.
+    amid: Option<(Arc<[Frame]>, usize)>,
 }
 
 /// What the session has to do next.
@@ -32,6 +34,7 @@ impl Outbound {
             inbox,
             horizon: Stamp::next(),
             subscriptions: Vec::new(),
+            amid: None,
         }
     }
 
@@ -41,6 +44,9 @@ impl Outbound {
     /// Nothing is lost when the result is not awaited to the end: what was looked at stays.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Delivery> {
         loop {
+            if let Some(frame) = self.next_amid() {
+                return Poll::Ready(Delivery::Frame(frame));
+            }
             let private = self.inbox.front();
             if let Some(frame) = self.public_before(private.unwrap_or(self.horizon), context) {
                 return Poll::Ready(Delivery::Frame(frame));
@@ -48,8 +54,9 @@ impl Outbound {
             if private.is_some() {
                 match self.inbox.pop() {
                     Some(Order::Send(frame)) => return Poll::Ready(Delivery::Frame(frame)),
+                    Some(Order::SendAll(frames)) => self.amid = Some((frames, 0)),
                     Some(Order::Follow(subscription)) => self.follow(*subscription),
-                    Some(Order::Unfollow) => self.subscriptions = Vec::new(),
+                    Some(Order::Unfollow(owner)) => self.unfollow(owner),
                     Some(Order::Close(reason)) => return Poll::Ready(Delivery::Close(reason)),
                     None => {}
                 }
@@ -75,6 +82,34 @@ impl Outbound {
     /// Whether so much waits for this client alone that it should not be allowed to ask for more.
     pub fn is_half_full(&self) -> bool {
         self.inbox.is_half_full()
+    }
+
+    /// Whether the next frame belongs to the last, so that nothing may get between them.
+    pub fn is_amid(&self) -> bool {
+        self.amid.is_some()
+    }
+
+    /// Notes whether the client takes nothing just now, for those who would rather drop than wait.
+    pub fn note_blocked(&self, blocked: bool) {
+        self.inbox.set_blocked(blocked);
+    }
+
+    fn next_amid(&mut self) -> Option<Frame> {
+        let (frames, gone) = self.amid.as_mut()?;
+        let frame = frames.get(*gone).cloned();
+        *gone += 1;
+        if *gone >= frames.len() {
+            self.amid = None;
+        }
+        frame
+    }
+
+    fn unfollow(&mut self, owner: Owner) {
+        self.subscriptions
+            .retain(|subscription| subscription.owner() != owner);
+        if self.subscriptions.is_empty() {
+            self.subscriptions = Vec::new();
+        }
     }
 
     fn follow(&mut self, subscription: Subscription) {

@@ -22,7 +22,7 @@ mod merge;
 mod stamp;
 mod topic;
 
-pub use inbox::{Inbox, Order};
+pub use inbox::{Inbox, Order, Owner};
 pub use merge::{Delivery, Outbound};
 pub use stamp::Stamp;
 pub use topic::{Repair, Subscription, Topic};

@@ -1,6 +1,6 @@
 //! A topic: a broadcast channel of encoded frames that any number of sessions follow.
 
-use super::Stamp;
+use super::{Owner, Stamp};
 use crate::engineio::Frame;
 use futures_util::stream::{self, FusedStream};
 use std::{
@@ -72,6 +72,7 @@ impl Topic {
             }),
             ring: Box::pin(receive(sender.subscribe())),
             repair,
+            owner: Owner::default(),
         }
     }
 }
@@ -101,9 +102,19 @@ pub struct Subscription {
     /// Boxed, because the future that waits in it must not move.
     ring: Pin<Box<dyn FusedStream<Item = Result<Published, Lagged>> + Send>>,
     repair: Arc<dyn Repair>,
+    owner: Owner,
 }
 
 impl Subscription {
+    /// The same for an owner, who can end it by [`Order::Unfollow`](super::Order::Unfollow).
+    pub fn owned_by(self, owner: Owner) -> Self {
+        Self { owner, ..self }
+    }
+
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
+    }
+
     /// The stamp of the next frame. `Ready(None)`: the topic is gone.
     ///
     /// # Cancel safety
@@ -115,7 +126,9 @@ impl Subscription {
             }
             match self.ring.as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(published))) => self.head = Some(published),
-                Poll::Ready(Some(Err(Lagged))) => *self = Arc::clone(&self.repair).repair(),
+                Poll::Ready(Some(Err(Lagged))) => {
+                    *self = Arc::clone(&self.repair).repair().owned_by(self.owner);
+                }
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }

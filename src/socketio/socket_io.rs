@@ -1,0 +1,105 @@
+//! Socket.IO as an application of Engine.IO: its namespaces, and what bounds its clients.
+
+use super::{
+    Client, Namespace, Sockets,
+    place::{AnyNamespace, Served},
+};
+use crate::engineio::{Application, Revision, outbound::Inbox};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What bounds the things that a client of Socket.IO can make grow or last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a client may be in no namespace, at the beginning and whenever it has left the last.
+    pub connect_timeout: Duration,
+    /// How many bytes the attachments of one packet may have together. The reference's, which is the largest
+    /// message ten times.
+    pub max_attachment_bytes: usize,
+    /// How long the attachments of a packet may take.
+    pub attachment_timeout: Duration,
+    /// How many arrays and objects may lie in each other in what a client says. Nothing here recurses, but what a
+    /// program passes on is read by others.
+    pub max_depth: usize,
+}
+
+impl Default for Settings {
+    /// The reference's, as far as it has them.
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(45),
+            max_attachment_bytes: 10_000_000,
+            attachment_timeout: Duration::from_secs(20),
+            max_depth: 512,
+        }
+    }
+}
+
+/// Socket.IO on Engine.IO: hand it to an engine.
+///
+/// `H` is what is known of a session from the request that opened it.
+pub struct SocketIo<H> {
+    shared: Arc<Shared<H>>,
+}
+
+/// What all clients of a [`SocketIo`] share.
+pub(super) struct Shared<H> {
+    /// By name.
+    pub(super) namespaces: HashMap<Arc<str>, Arc<dyn AnyNamespace<H>>>,
+    pub(super) settings: Settings,
+}
+
+/// Collects the namespaces of a [`SocketIo`].
+pub struct Builder<H>(Shared<H>);
+
+impl<H: Send + Sync + 'static> SocketIo<H> {
+    /// A server without namespaces, to be given some.
+    pub fn builder(settings: Settings) -> Builder<H> {
+        Builder(Shared {
+            namespaces: HashMap::new(),
+            settings,
+        })
+    }
+}
+
+impl<H: Send + Sync + 'static> Builder<H> {
+    /// Serves `namespace` under this name, and tells where its sockets will be. Given twice, the last counts.
+    ///
+    /// Names are compared byte by byte; those of clients begin with `/`.
+    pub fn of<N: Namespace<Handshake = H>>(
+        &mut self,
+        name: &str,
+        namespace: N,
+    ) -> Arc<Sockets<N::Data>> {
+        let name: Arc<str> = Arc::from(name);
+        let sockets = Sockets::new(Arc::clone(&name));
+        let served = Served::new(namespace, Arc::clone(&sockets));
+        self.0.namespaces.insert(name, Arc::new(served));
+        sockets
+    }
+
+    /// All namespaces are there.
+    pub fn build(self) -> SocketIo<H> {
+        SocketIo {
+            shared: Arc::new(self.0),
+        }
+    }
+}
+
+impl<H: Send + Sync + 'static> Application for SocketIo<H> {
+    type Identity = H;
+    type Handler = Client<H>;
+
+    fn open(
+        &self,
+        now: Instant,
+        revision: Revision,
+        identity: Arc<H>,
+        inbox: Arc<Inbox>,
+    ) -> Client<H> {
+        Client::new(now, revision, Arc::clone(&self.shared), identity, inbox)
+    }
+}
