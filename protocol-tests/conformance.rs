@@ -71,7 +71,7 @@ impl SessionHandler for Echoer {
         None
     }
 
-    fn handle_close(&mut self, _reason: CloseReason) -> Vec<Frame> {
+    fn handle_close(&mut self, _now: Instant, _reason: CloseReason) -> Vec<Frame> {
         Vec::new()
     }
 }

@@ -857,7 +857,9 @@ impl Player {
     }
 
     fn leaves(mut self) {
-        let last_word = self.client.handle_close(CloseReason::TransportClosed);
+        let last_word = self
+            .client
+            .handle_close(Instant::now(), CloseReason::TransportClosed);
         assert!(last_word.is_empty());
     }
 }

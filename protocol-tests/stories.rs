@@ -673,7 +673,7 @@ impl SessionHandler for Listener {
         None
     }
 
-    fn handle_close(&mut self, reason: CloseReason) -> Vec<Frame> {
+    fn handle_close(&mut self, _now: Instant, reason: CloseReason) -> Vec<Frame> {
         self.tell(format!("closed: {reason}"));
         Vec::new()
     }

@@ -53,7 +53,7 @@ pub trait SessionHandler: Send + 'static {
     /// Does what is due at `now`; a reason ends the session.
     fn handle_timeout(&mut self, now: Instant) -> Option<CloseReason>;
 
-    /// The session is over. Called exactly once, and nothing after it. The frames are last words to the client, for
+    /// The session is over since `now`. Called exactly once, and nothing after it. The frames are last words to the client, for
     /// the reasons that leave time for some.
-    fn handle_close(&mut self, reason: CloseReason) -> Vec<Frame>;
+    fn handle_close(&mut self, now: Instant, reason: CloseReason) -> Vec<Frame>;
 }

@@ -393,7 +393,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     /// Ends everything that belongs to the session. The goodbye waits for the peer: in a task of its own it
     /// needs no room in this one, which an idle session would keep all its life.
     fn close(mut self, reason: CloseReason, end: End) {
-        let last_words = self.handler.handle_close(reason);
+        let last_words = self.handler.handle_close(Instant::now(), reason);
         let goodbye = self.session.handle_close(reason);
         self.reject_candidate(End::Open);
         match self.transport {

@@ -8,36 +8,42 @@ use super::{Args, EncodeError, Socket, SocketId, Sockets, encode};
 #[must_use = "it only chooses; what to do comes next"]
 pub struct Broadcast<'a, D> {
     sockets: &'a Sockets<D>,
-    /// None of them: all sockets.
-    rooms: Vec<String>,
-    except: Vec<String>,
-    without: Option<SocketId>,
+    choice: Choice,
+}
+
+/// Which sockets are meant.
+#[derive(Default)]
+pub(super) struct Choice {
+    /// Those in one of these; in none given: all.
+    pub(super) rooms: Vec<String>,
+    /// But not those in one of these.
+    pub(super) except: Vec<String>,
+    /// Nor this one.
+    pub(super) without: Option<SocketId>,
 }
 
 impl<'a, D> Broadcast<'a, D> {
     pub(super) fn new(sockets: &'a Sockets<D>) -> Self {
         Self {
             sockets,
-            rooms: Vec::new(),
-            except: Vec::new(),
-            without: None,
+            choice: Choice::default(),
         }
     }
 
     pub(super) fn without(mut self, id: SocketId) -> Self {
-        self.without = Some(id);
+        self.choice.without = Some(id);
         self
     }
 
     /// Those in this room, too.
     pub fn to(mut self, room: &str) -> Self {
-        self.rooms.push(room.to_owned());
+        self.choice.rooms.push(room.to_owned());
         self
     }
 
     /// But not those in this room.
     pub fn except(mut self, room: &str) -> Self {
-        self.except.push(room.to_owned());
+        self.choice.except.push(room.to_owned());
         self
     }
 
@@ -46,8 +52,8 @@ impl<'a, D> Broadcast<'a, D> {
     /// # Errors
     /// As [`Socket::emit`].
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EncodeError> {
-        let encoded = encode::event(self.sockets.namespace(), event, args)?;
-        self.for_each(|socket| socket.send(encoded.clone()));
+        let (encoded, offset) = self.sockets.encode(event, args)?;
+        self.sockets.broadcast(&self.choice, &encoded, offset);
         Ok(())
     }
 
@@ -84,7 +90,6 @@ impl<'a, D> Broadcast<'a, D> {
     }
 
     fn for_each(&self, act: impl FnMut(&Socket<D>)) {
-        self.sockets
-            .for_each(&self.rooms, &self.except, self.without, act);
+        self.sockets.for_each(&self.choice, act);
     }
 }

@@ -6,16 +6,15 @@ use super::{
     encode,
     membership::{Membership, Standing},
     packet::{Body, Call, Packet},
-    place::{Place, State},
+    place::{Place, Request, State},
     placeholder::{self, TooDeep},
     socket_io::Shared,
 };
 use crate::engineio::{
-    CloseReason, Frame, Message, Revision, SessionHandler,
+    CloseReason, Frame, Message, Revision, SessionHandler, Sid,
     outbound::{Inbox, Order, Owner},
 };
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
@@ -113,7 +112,7 @@ impl<H: Send + Sync + 'static> SessionHandler for Client<H> {
     fn poll(&mut self, now: Instant, context: &mut Context<'_>) {
         let mut at = 0;
         while at < self.places.len() {
-            if self.poll_place(at, context) {
+            if self.poll_place(now, at, context) {
                 at += 1;
             } else {
                 self.places.swap_remove(at);
@@ -136,14 +135,14 @@ impl<H: Send + Sync + 'static> SessionHandler for Client<H> {
         is_late(assembly).then_some(CloseReason::AttachmentTimeout)
     }
 
-    fn handle_close(&mut self, reason: CloseReason) -> Vec<Frame> {
+    fn handle_close(&mut self, now: Instant, reason: CloseReason) -> Vec<Frame> {
         let mut last_words = Vec::new();
         for place in mem::take(&mut self.places) {
             if let State::Inside(socket) = place.state {
                 if reason == CloseReason::ServerDisconnected {
                     last_words.push(encode::disconnect(&place.name));
                 }
-                socket.left(DisconnectReason::SessionClosed(reason));
+                socket.left(now, DisconnectReason::SessionClosed(reason));
             }
         }
         last_words
@@ -222,7 +221,7 @@ impl<H: Send + Sync + 'static> Client<H> {
             (Body::Disconnect, State::Inside(_)) => {
                 let place = self.places.swap_remove(at);
                 if let State::Inside(socket) = place.state {
-                    socket.left(DisconnectReason::ClientLeft);
+                    socket.left(now, DisconnectReason::ClientLeft);
                 }
                 self.note_whether_outside(now);
                 Ok(())
@@ -258,11 +257,24 @@ impl<H: Send + Sync + 'static> Client<H> {
             return Ok(());
         };
         let id = SocketId::random().map_err(|_| Violation::NoRandom)?;
+        let may_come_back = self.shared.settings.recovery.is_some();
+        let pid = may_come_back
+            .then(Sid::random)
+            .transpose()
+            .map_err(|_| Violation::NoRandom)?;
         let owner = Owner(self.next_owner);
         self.next_owner += 1;
         let membership = Membership::new(Arc::clone(name), Arc::clone(&self.inbox), owner);
         let handshake = Arc::clone(&self.handshake);
-        let admission = Arc::clone(namespace).admit(handshake, auth, id, membership);
+        let request = Request {
+            now,
+            revision: self.revision,
+            auth,
+            id,
+            pid,
+            membership,
+        };
+        let admission = Arc::clone(namespace).admit(handshake, request);
         let place = Place {
             name: Arc::clone(name),
             state: State::Admitting(admission),
@@ -272,7 +284,7 @@ impl<H: Send + Sync + 'static> Client<H> {
         self.places.push(place);
         // Most admissions do not wait: then what comes right behind the CONNECT finds the client inside.
         let at = self.places.len() - 1;
-        if !self.poll_place(at, &mut Context::from_waker(Waker::noop())) {
+        if !self.poll_place(now, at, &mut Context::from_waker(Waker::noop())) {
             self.places.swap_remove(at);
         }
         self.note_whether_outside(now);
@@ -280,19 +292,19 @@ impl<H: Send + Sync + 'static> Client<H> {
     }
 
     /// Goes on with what has been begun in one place. Whether it still is a place of the client's.
-    fn poll_place(&mut self, at: usize, context: &mut Context<'_>) -> bool {
+    fn poll_place(&mut self, now: Instant, at: usize, context: &mut Context<'_>) -> bool {
         let Some(Place { name, state }) = self.places.get_mut(at) else {
             return false;
         };
-        let mut told = None;
         if let State::Admitting(admission) = state
             && let Poll::Ready(verdict) = admission.as_mut().poll(context)
         {
             match verdict {
                 Ok(socket) => {
-                    let connected = Connected { sid: socket.id() };
-                    told = Some(encode::connected(self.revision, name, &connected));
                     *state = State::Inside(socket);
+                    if let State::Inside(socket) = state {
+                        socket.joined();
+                    }
                 }
                 Err(refused) => {
                     let refused = encode::refused(self.revision, name, &refused);
@@ -301,25 +313,18 @@ impl<H: Send + Sync + 'static> Client<H> {
                 }
             }
         }
-        if let Some(told) = told {
-            // First the answer: whatever the program sends on connect comes behind it.
-            self.send(told);
-            if let Some(State::Inside(socket)) = self.places.get(at).map(|place| &place.state) {
-                socket.joined();
-            }
-        }
-        self.part_if_expelled(at);
+        self.part_if_expelled(now, at);
         true
     }
 
     /// Tells the program that a socket is gone which it has sent away itself.
-    fn part_if_expelled(&mut self, at: usize) {
+    fn part_if_expelled(&mut self, now: Instant, at: usize) {
         if let Some(place) = self.places.get_mut(at)
             && let State::Inside(socket) = &place.state
             && socket.membership().standing() == Standing::Expelled
             && let State::Inside(socket) = mem::replace(&mut place.state, State::Expelled)
         {
-            socket.left(DisconnectReason::ServerLeft);
+            socket.left(now, DisconnectReason::ServerLeft);
         }
     }
 
@@ -373,12 +378,6 @@ fn check(arguments: &Arguments<'_>, max_depth: usize) -> Result<(), Violation> {
         }
     }
     Ok(())
-}
-
-/// What the server says to a client that has joined.
-#[derive(Serialize)]
-struct Connected {
-    sid: SocketId,
 }
 
 impl fmt::Display for Violation {

@@ -4,6 +4,7 @@ use super::{
     Arguments, MAX_ATTACHMENTS, Refused,
     event::is_reserved,
     packet::{AckId, head},
+    recovery::Offset,
 };
 use crate::engineio::{Frame, Revision, outbound::Order};
 use bytes::Bytes;
@@ -157,6 +158,14 @@ impl Encoded {
         }
     }
 
+    /// How many bytes it has.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.bytes().len(),
+            Self::Frames(frames) => frames.iter().map(|frame| frame.bytes().len()).sum(),
+        }
+    }
+
     pub(super) fn into_order(self) -> Order {
         match self {
             Self::Frame(frame) => Order::Send(frame),
@@ -176,15 +185,17 @@ impl From<Frame> for Encoded {
 /// # Errors
 /// The name is reserved, an argument has no form in JSON, or there are more attachments than clients take.
 pub fn event(namespace: &str, name: &str, args: impl Args) -> Result<Encoded, EncodeError> {
-    numbered_event(namespace, None, name, args)
+    event_with(namespace, None, name, args, None)
 }
 
-/// The same, answered with this id.
-pub(super) fn numbered_event(
+/// The same, to be answered with an id, or to be told from others by an offset, which the client takes for the last
+/// argument.
+pub(super) fn event_with(
     namespace: &str,
     id: Option<AckId>,
     name: &str,
     args: impl Args,
+    offset: Option<Offset>,
 ) -> Result<Encoded, EncodeError> {
     if is_reserved(name) {
         return Err(EncodeError::ReservedName);
@@ -192,6 +203,9 @@ pub(super) fn numbered_event(
     let mut list = List::new(head('2', 0, namespace, id));
     list.push(name)?;
     args.add_to(&mut list)?;
+    if let Some(Offset(offset)) = offset {
+        list.push(&offset.to_string())?;
+    }
     list.finish(|attachments| head('5', attachments, namespace, id))
 }
 

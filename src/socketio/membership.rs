@@ -1,6 +1,10 @@
 //! A membership: from one CONNECT to the DISCONNECT.
 
-use super::{Answer, Arguments, Encoded, packet::AckId};
+use super::{
+    Answer, Arguments, Encoded,
+    packet::AckId,
+    recovery::{Log, Offset},
+};
 use crate::engineio::outbound::{Inbox, Order, Owner};
 use std::{
     collections::HashMap,
@@ -24,6 +28,8 @@ struct State {
     standing: Standing,
     /// The acks that the program waits for. None of them, no heap.
     asked: Option<Box<Asked>>,
+    /// What was sent, for a client that may come back.
+    log: Option<Box<Log>>,
 }
 
 /// How it stands between the client and the namespace.
@@ -59,6 +65,7 @@ impl Membership {
             state: Mutex::new(State {
                 standing: Standing::Inside,
                 asked: None,
+                log: None,
             }),
         }
     }
@@ -81,6 +88,27 @@ impl Membership {
         if state.standing == Standing::Inside {
             self.inbox.push(order);
         }
+    }
+
+    /// Sends an event that the client may ask for again when it comes back.
+    pub(super) fn push_event(&self, event: Encoded, offset: Option<Offset>) {
+        let mut state = self.lock();
+        if let (Some(log), Some(offset)) = (&mut state.log, offset) {
+            log.push(offset, event.clone());
+        }
+        if state.standing == Standing::Inside {
+            self.inbox.push(event.into_order());
+        }
+    }
+
+    /// From now on keeps what is sent, or keeps nothing.
+    pub(super) fn keep(&self, log: Option<Log>) {
+        self.lock().log = log.map(Box::new);
+    }
+
+    /// What was kept, which goes on elsewhere.
+    pub(super) fn take_log(&self) -> Option<Log> {
+        self.lock().log.take().map(|log| *log)
     }
 
     /// The same, unless the client is busy with what it was sent before.

@@ -10,6 +10,7 @@
 //! * [`Event`] and its [`Arguments`], [`Ack`]: what clients say, and how to answer. [`Reply`], [`Answer`]: what they
 //!   answer themselves.
 //! * [`Sockets`], [`Broadcast`]: who is in a namespace or a room, and how to tell all of them.
+//! * [`Recovery`]: how a client that lost its connection gets its socket back.
 //! * [`encode`]: from values to an [`Encoded`] packet, once for all receivers.
 
 mod ack;
@@ -24,6 +25,7 @@ mod namespace;
 mod packet;
 mod place;
 mod placeholder;
+mod recovery;
 mod socket;
 mod socket_io;
 mod sockets;
@@ -36,6 +38,7 @@ pub use encode::{Args, EncodeError, Encoded};
 pub use event::Event;
 pub use namespace::{Auth, DisconnectReason, Namespace, Refused};
 pub use packet::{AckId, Body, Call, MAX_ATTACHMENTS, Packet, PacketError};
+pub use recovery::Recovery;
 pub use socket::{Socket, SocketId};
 pub use socket_io::{Builder, Settings, SocketIo};
 pub use sockets::Sockets;

@@ -1,10 +1,10 @@
 //! What a program does with its sockets.
 
 use super::{ArgumentError, Event, Socket};
-use crate::engineio::CloseReason;
+use crate::engineio::{CloseReason, Sid};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use std::{fmt, future::Future, sync::Arc};
+use std::{collections::BTreeMap, fmt, future::Future, sync::Arc};
 
 /// A program's side of a namespace: it lets clients in, and is told what its sockets do.
 ///
@@ -73,6 +73,18 @@ impl<N: Namespace> Namespace for Arc<N> {
 pub struct Auth(pub(super) Option<Box<RawValue>>);
 
 impl Auth {
+    /// Takes out what the client says about the socket that it was, which is no part of what its program says.
+    pub(super) fn take_claim(&mut self) -> Option<(Sid, String)> {
+        let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(self.raw()).ok()?;
+        let pid = members.remove("pid")?;
+        let offset = members.remove("offset")?;
+        let pid = Sid::parse(&serde_json::from_str::<String>(pid.get()).ok()?)?;
+        let offset = serde_json::from_str(offset.get()).ok()?;
+        let rest = serde_json::value::to_raw_value(&members).ok()?;
+        self.0 = Some(rest);
+        Some((pid, offset))
+    }
+
     /// As the JSON that arrived.
     pub fn raw(&self) -> &str {
         self.0.as_deref().map_or("{}", RawValue::get)

@@ -2,6 +2,7 @@
 
 use super::{
     Args, Broadcast, EncodeError, Encoded, Reply, Sockets, encode, membership::Membership,
+    recovery::Offset,
 };
 use crate::engineio::{
     CloseReason,
@@ -66,13 +67,16 @@ pub struct Socket<D>(Arc<Shared<D>>);
 struct Shared<D> {
     id: SocketId,
     data: D,
+    recovered: bool,
     sockets: Arc<Sockets<D>>,
     membership: Arc<Membership>,
 }
 
 impl<D> Socket<D> {
+    /// `recovered` says that the client has been away and has got its id back.
     pub(super) fn new(
         id: SocketId,
+        recovered: bool,
         data: D,
         sockets: Arc<Sockets<D>>,
         membership: Arc<Membership>,
@@ -80,6 +84,7 @@ impl<D> Socket<D> {
         Self(Arc::new(Shared {
             id,
             data,
+            recovered,
             sockets,
             membership,
         }))
@@ -88,6 +93,12 @@ impl<D> Socket<D> {
     /// The socket's id.
     pub fn id(&self) -> SocketId {
         self.0.id
+    }
+
+    /// Whether the client has been away, and has come back with its id, its rooms and what it missed: see
+    /// [`Recovery`](super::Recovery).
+    pub fn recovered(&self) -> bool {
+        self.0.recovered
     }
 
     /// What the program keeps for it.
@@ -105,7 +116,8 @@ impl<D> Socket<D> {
     /// # Errors
     /// Nothing was sent: see [`encode::event`].
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EncodeError> {
-        self.send(encode::event(self.0.membership.namespace(), event, args)?);
+        let (encoded, offset) = self.0.sockets.encode(event, args)?;
+        self.push_event(encoded, offset);
         Ok(())
     }
 
@@ -128,14 +140,18 @@ impl<D> Socket<D> {
         let membership = &self.0.membership;
         let id = membership.ask();
         let reply = Reply::new(id, Arc::clone(membership));
-        let encoded = encode::numbered_event(membership.namespace(), Some(id), event, args)?;
+        let encoded = encode::event_with(membership.namespace(), Some(id), event, args, None)?;
         self.send(encoded);
         Ok(reply)
     }
 
-    /// Sends what is encoded already, and perhaps shared with others.
+    /// Sends what is encoded already, and perhaps shared with others. It has no part in connection state recovery.
     pub fn send(&self, encoded: impl Into<Encoded>) {
         self.0.membership.push(encoded.into().into_order());
+    }
+
+    pub(super) fn push_event(&self, encoded: Encoded, offset: Option<Offset>) {
+        self.0.membership.push_event(encoded, offset);
     }
 
     pub(super) fn send_if_idle(&self, encoded: Encoded) {
@@ -186,6 +202,11 @@ impl<D> Socket<D> {
         self.0
             .membership
             .push(Order::Close(CloseReason::ServerDisconnected));
+    }
+
+    /// Whether both are one, and not just of one id.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(super) fn membership(&self) -> &Arc<Membership> {

@@ -1,7 +1,7 @@
 //! Socket.IO as an application of Engine.IO: its namespaces, and what bounds its clients.
 
 use super::{
-    Client, Namespace, Sockets,
+    Client, Namespace, Recovery, Sockets,
     place::{AnyNamespace, Served},
 };
 use crate::engineio::{Application, Revision, outbound::Inbox};
@@ -24,6 +24,8 @@ pub struct Settings {
     /// How many arrays and objects may lie in each other in what a client says. Nothing here recurses, but what a
     /// program passes on is read by others.
     pub max_depth: usize,
+    /// Whether clients that lost their connection get their sockets back, and at what cost.
+    pub recovery: Option<Recovery>,
 }
 
 impl Default for Settings {
@@ -34,6 +36,7 @@ impl Default for Settings {
             max_attachment_bytes: 10_000_000,
             attachment_timeout: Duration::from_secs(20),
             max_depth: 512,
+            recovery: None,
         }
     }
 }
@@ -75,7 +78,8 @@ impl<H: Send + Sync + 'static> Builder<H> {
         namespace: N,
     ) -> Arc<Sockets<N::Data>> {
         let name: Arc<str> = Arc::from(name);
-        let sockets = Sockets::new(Arc::clone(&name));
+        let recovery = self.0.settings.recovery.clone().map(Arc::new);
+        let sockets = Sockets::new(Arc::clone(&name), recovery);
         let served = Served::new(namespace, Arc::clone(&sockets));
         self.0.namespaces.insert(name, Arc::new(served));
         sockets

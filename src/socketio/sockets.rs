@@ -1,15 +1,29 @@
 //! The sockets of a namespace, and their rooms.
 
-use super::{Args, Broadcast, EncodeError, Socket, SocketId};
+use super::{
+    Args, Broadcast, EncodeError, Encoded, Recovery, Socket, SocketId,
+    broadcast::Choice,
+    encode,
+    recovery::{Away, Claim, Log, Offset},
+};
+use crate::engineio::Sid;
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 /// The sockets of a namespace: what [`Builder::of`](super::Builder::of) answers, for whoever wants to send to them
 /// from outside of a handler.
 pub struct Sockets<D> {
     namespace: Arc<str>,
+    /// How clients that lost their connection come back, if they do.
+    recovery: Option<Arc<Recovery>>,
+    /// The offset of the next event, where there are any.
+    next_offset: AtomicU64,
     state: Mutex<State<D>>,
 }
 
@@ -18,6 +32,8 @@ struct State<D> {
     sockets: HashMap<SocketId, Entry<D>>,
     /// Who is in which room; none is empty.
     rooms: HashMap<Arc<str>, HashSet<SocketId>>,
+    /// Those who may come back.
+    away: HashMap<Sid, Away>,
 }
 
 struct Entry<D> {
@@ -27,12 +43,15 @@ struct Entry<D> {
 }
 
 impl<D> Sockets<D> {
-    pub(super) fn new(namespace: Arc<str>) -> Arc<Self> {
+    pub(super) fn new(namespace: Arc<str>, recovery: Option<Arc<Recovery>>) -> Arc<Self> {
         Arc::new(Self {
             namespace,
+            recovery,
+            next_offset: AtomicU64::new(0),
             state: Mutex::new(State {
                 sockets: HashMap::new(),
                 rooms: HashMap::new(),
+                away: HashMap::new(),
             }),
         })
     }
@@ -81,28 +100,103 @@ impl<D> Sockets<D> {
         Broadcast::new(self).except(room)
     }
 
-    pub(super) fn add(&self, socket: Socket<D>) {
-        let rooms = Vec::new();
-        self.lock()
-            .sockets
-            .insert(socket.id(), Entry { socket, rooms });
+    /// An event of this namespace, with its offset where clients may come back for it.
+    pub(super) fn encode(
+        &self,
+        event: &str,
+        args: impl Args,
+    ) -> Result<(Encoded, Option<Offset>), EncodeError> {
+        let offset = self
+            .recovery
+            .is_some()
+            .then(|| Offset(self.next_offset.fetch_add(1, Ordering::Relaxed)));
+        let encoded = encode::event_with(&self.namespace, None, event, args, offset)?;
+        Ok((encoded, offset))
     }
 
-    pub(super) fn remove(&self, id: SocketId) {
+    /// Sends an event to those who are meant, and keeps it for those of them who are away.
+    pub(super) fn broadcast(&self, choice: &Choice, event: &Encoded, offset: Option<Offset>) {
+        let mut state = self.lock();
+        state.for_each(choice, |socket| socket.push_event(event.clone(), offset));
+        if let Some(offset) = offset {
+            for away in state.away.values_mut() {
+                if choice.means(away.id, |room| away.is_in(room)) {
+                    away.log.push(offset, event.clone());
+                }
+            }
+        }
+    }
+
+    /// Does something with each socket that is meant, once.
+    pub(super) fn for_each(&self, choice: &Choice, act: impl FnMut(&Socket<D>)) {
+        self.lock().for_each(choice, act);
+    }
+
+    // -----------------------------------------------------------------------------------------------------
+    // Coming and going
+
+    /// How clients come back, if they do.
+    pub(super) fn recovery(&self) -> Option<&Arc<Recovery>> {
+        self.recovery.as_ref()
+    }
+
+    /// Lets a client in: as the socket that it was, if it claims one and that is still kept, or else as a new one with
+    /// this id. `make` gets the id, and what was kept.
+    ///
+    /// All in one: what is emitted to the socket goes to the one that is away until then, and to the new one from then
+    /// on.
+    pub(super) fn enter(
+        &self,
+        id: SocketId,
+        claim: Option<Claim>,
+        make: impl FnOnce(SocketId, Option<(Log, String)>) -> Socket<D>,
+    ) -> Socket<D> {
+        let mut state = self.lock();
+        let back = claim.and_then(|claim| state.take_back(claim));
+        let (id, rooms, kept) = match back {
+            Some((away, offset)) => (away.id, away.rooms, Some((away.log, offset))),
+            None => (id, Vec::new(), None),
+        };
+        let socket = make(id, kept);
+        for room in &rooms {
+            state.rooms.entry(Arc::clone(room)).or_default().insert(id);
+        }
+        let entry = Entry {
+            socket: socket.clone(),
+            rooms,
+        };
+        state.sockets.insert(id, entry);
+        socket
+    }
+
+    /// A socket is gone, and its client may come back.
+    pub(super) fn lose(&self, socket: &Socket<D>, now: Instant, recovery: &Recovery) {
         // Let go of when the lock is free again: the program's data may do anything when it is dropped.
         let _entry = {
             let mut state = self.lock();
-            let entry = state.sockets.remove(&id);
-            for room in entry.iter().flat_map(|entry| &entry.rooms) {
-                state.take_out(id, room);
+            let entry = state.remove(socket);
+            let log = socket.membership().take_log();
+            if let (Some(entry), Some(log)) = (&entry, log) {
+                let away = Away {
+                    id: socket.id(),
+                    rooms: entry.rooms.clone(),
+                    log,
+                    until: now + recovery.max_disconnection,
+                };
+                state.send_away(away, now, recovery.max_away);
             }
             entry
         };
     }
 
+    /// A socket is gone, for good.
+    pub(super) fn remove(&self, socket: &Socket<D>) {
+        let _entry = self.lock().remove(socket);
+    }
+
     pub(super) fn join(&self, id: SocketId, room: &str) {
         let mut state = self.lock();
-        let State { sockets, rooms } = &mut *state;
+        let State { sockets, rooms, .. } = &mut *state;
         let Some(entry) = sockets.get_mut(&id) else {
             return;
         };
@@ -133,48 +227,48 @@ impl<D> Sockets<D> {
             .map_or_else(Vec::new, |entry| entry.rooms.clone())
     }
 
-    /// Does something with each socket that is in one of `rooms`, or with all if there are none, but for those
-    /// `without` and those in one of the rooms `except`; once with each.
-    pub(super) fn for_each(
-        &self,
-        rooms: &[String],
-        except: &[String],
-        without: Option<SocketId>,
-        mut act: impl FnMut(&Socket<D>),
-    ) {
-        let state = self.lock();
-        let is_meant = |id: &SocketId| {
-            Some(*id) != without && !except.iter().any(|room| state.is_in(*id, room))
-        };
-        match rooms {
-            [] => {
-                for (id, entry) in &state.sockets {
-                    if is_meant(id) {
-                        act(&entry.socket);
-                    }
-                }
-            }
-            rooms => {
-                let mut done = HashSet::new();
-                for id in rooms.iter().flat_map(|room| state.members(room)) {
-                    if is_meant(&id)
-                        && (rooms.len() == 1 || done.insert(id))
-                        && let Some(entry) = state.sockets.get(&id)
-                    {
-                        act(&entry.socket);
-                    }
-                }
-            }
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State<D>> {
-        // What runs under the lock is ours, and a panic in it would leave both maps whole.
+        // What runs under the lock is ours, and a panic in it would leave the maps whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<D> State<D> {
+    fn for_each(&self, choice: &Choice, mut act: impl FnMut(&Socket<D>)) {
+        let is_meant = |id: &SocketId| choice.is_not_left_out(*id, |room| self.is_in(*id, room));
+        if choice.rooms.is_empty() {
+            for (id, entry) in &self.sockets {
+                if is_meant(id) {
+                    act(&entry.socket);
+                }
+            }
+            return;
+        }
+        let mut done = HashSet::new();
+        for id in choice.rooms.iter().flat_map(|room| self.members(room)) {
+            if is_meant(&id)
+                && (choice.rooms.len() == 1 || done.insert(id))
+                && let Some(entry) = self.sockets.get(&id)
+            {
+                act(&entry.socket);
+            }
+        }
+    }
+
+    /// Takes a socket out of everything. It may be gone already, and its id be another's who has come back.
+    fn remove(&mut self, socket: &Socket<D>) -> Option<Entry<D>> {
+        let id = socket.id();
+        let known = self.sockets.get(&id)?;
+        if !known.socket.is_same(socket) {
+            return None;
+        }
+        let entry = self.sockets.remove(&id)?;
+        for room in &entry.rooms {
+            self.take_out(id, room);
+        }
+        Some(entry)
+    }
+
     fn take_out(&mut self, id: SocketId, room: &str) {
         if let Some(members) = self.rooms.get_mut(room) {
             members.remove(&id);
@@ -194,5 +288,42 @@ impl<D> State<D> {
     fn is_in(&self, id: SocketId, room: &str) -> bool {
         let joined = self.rooms.get(room);
         joined.is_some_and(|members| members.contains(&id)) || SocketId::parse(room) == Some(id)
+    }
+
+    /// Takes what is kept for a client that claims it. Each claim is good once.
+    fn take_back(&mut self, claim: Claim) -> Option<(Away, String)> {
+        self.forget_late(claim.now);
+        let away = self.away.get(&claim.pid)?;
+        let is_known = away.log.after(&claim.offset).is_some();
+        let away = self.away.remove(&claim.pid).filter(|_| is_known)?;
+        Some((away, claim.offset))
+    }
+
+    /// Keeps what a client needs to come back; of too many, those who were away for the longest are forgotten.
+    fn send_away(&mut self, away: Away, now: Instant, max_away: usize) {
+        self.forget_late(now);
+        self.away.insert(away.log.pid, away);
+        if self.away.len() > max_away
+            && let Some((first, _)) = self.away.iter().min_by_key(|(_, away)| away.until)
+        {
+            let first = *first;
+            self.away.remove(&first);
+        }
+    }
+
+    fn forget_late(&mut self, now: Instant) {
+        self.away.retain(|_, away| away.until > now);
+    }
+}
+
+impl Choice {
+    /// Whether a socket is meant that is in those rooms which `is_in` says.
+    fn means(&self, id: SocketId, is_in: impl Fn(&str) -> bool) -> bool {
+        let is_chosen = self.rooms.is_empty() || self.rooms.iter().any(|room| is_in(room));
+        is_chosen && self.is_not_left_out(id, is_in)
+    }
+
+    fn is_not_left_out(&self, id: SocketId, is_in: impl Fn(&str) -> bool) -> bool {
+        self.without != Some(id) && !self.except.iter().any(|room| is_in(room))
     }
 }
