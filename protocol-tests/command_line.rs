@@ -124,6 +124,7 @@ fn the_defaults() {
         post_timeout: Duration::from_secs(20),
         message_timeout: Duration::from_secs(20),
         allow_eio3: false,
+        auth_connect_payload: false,
         compression: cfg!(feature = "compression"),
     };
     assert_eq!(config(&[]), Ok(expected.clone()));
@@ -642,6 +643,7 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "SERVER_CORS_ALLOWED_ORIGINS=",
             "SERVER_ONLINE_ACTIVITIES_DISABLED=false",
             "USERS_FILE=data/users.json",
+            "AUTH_CONNECT_PAYLOAD_ENABLED=false",
             "ENGINE_MAX_SESSIONS=10000",
             "ENGINE_PING_INTERVAL_MS=25000",
             "ENGINE_PING_TIMEOUT_MS=20000",

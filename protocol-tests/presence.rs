@@ -765,12 +765,12 @@ fn no_payload_does_harm_whatever_is_wrong_with_it() {
 // The gateway, with clients that are two ends of a queue.
 
 struct Community {
-    application: SocketIo<User>,
+    application: SocketIo<Option<Arc<User>>>,
 }
 
 /// A client, and what waits for it.
 struct Player {
-    client: Client<User>,
+    client: Client<Option<Arc<User>>>,
     outbound: Outbound,
     socket_id: String,
 }
@@ -786,14 +786,15 @@ impl Community {
 
     /// A user joins, and is told what is known.
     fn join(&self, id: UserId) -> (Player, Value) {
-        let user = Arc::new(User {
+        let user = Some(Arc::new(User {
             id,
             username: format!("user {id}"),
             role: Role::User,
             activated: true,
             deleted_at: None,
             key_digest: KeyDigest::of("no key"),
-        });
+        }));
+        let user = Arc::new(user);
         let inbox = Arc::new(Inbox::new(4 << 20));
         let outbound = Outbound::new(Arc::clone(&inbox));
         let client = self

@@ -2079,15 +2079,15 @@ mod presence {
     use std::sync::Arc;
 
     /// The user whose number is his name.
-    fn user(name: &str) -> User {
-        User {
+    fn user(name: &str) -> Option<Arc<User>> {
+        Some(Arc::new(User {
             id: name.parse().expect("a number"),
             username: format!("user {name}"),
             role: Role::User,
             activated: true,
             deleted_at: None,
             key_digest: KeyDigest::of(name),
-        }
+        }))
     }
 
     fn server(ring: usize) -> Server<Gateway> {

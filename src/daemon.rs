@@ -8,11 +8,11 @@ use crate::{
     logger,
     presence::{Gateway, Hub},
     server::{self, Cors, Engine, Limits, Settings},
-    socketio::{self, SocketIo},
-    users::{ApiKey, Directory, FileDirectory, UserFile, UserFileError},
+    socketio::{self, SocketIo, Sockets},
+    users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
 };
 use hyper::header::{HeaderValue, InvalidHeaderValue};
-use std::{env, error::Error, fmt, io, net::SocketAddr, path::Path, sync::Arc};
+use std::{env, error::Error, fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     runtime, select,
     signal::unix::{Signal, SignalKind, signal},
@@ -64,7 +64,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(StartError::Runtime)?;
     let mut signals = Signals::new().map_err(StartError::Runtime)?;
 
-    let engine = (!config.online_activities_disabled).then(|| engine(config, &directory, &limits));
+    let online =
+        (!config.online_activities_disabled).then(|| go_online(config, &directory, &limits));
+    let engine = online.as_ref().map(|online| Arc::clone(&online.engine));
     let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
     let api = Arc::new(Api::new(engine.clone(), users, cors));
     greet(address, first_key.as_ref()).map_err(StartError::Output)?;
@@ -96,7 +98,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         select! {
             () = signals.next() => {}
             // Never ends by itself.
-            () = follow_users(&directory, engine.as_deref()) => {}
+            () = follow_users(&directory, online.as_ref()) => {}
         }
         log::info!("stopping");
         stop.send_replace(true);
@@ -140,9 +142,19 @@ fn cors(origins: &[String]) -> Result<Cors, StartError> {
     origins.map(Cors::Only).map_err(StartError::Origin)
 }
 
-fn engine(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> Arc<SocketIoEngine> {
-    let gateway = Gateway::new(Hub::new(RING));
-    let authenticator = Authenticator::new(Arc::clone(directory) as Arc<dyn Directory>);
+/// How long a session may be nobody's.
+const NOBODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The Socket.IO endpoint, and the sockets that are on it.
+struct Online {
+    engine: Arc<SocketIoEngine>,
+    sockets: Arc<Sockets<Arc<User>>>,
+}
+
+fn go_online(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> Online {
+    let users: Arc<dyn Directory> = Arc::clone(directory) as Arc<dyn Directory>;
+    let gateway = Gateway::new(Hub::new(RING)).with_keys_of(Arc::clone(&users));
+    let authenticator = Authenticator::new(users).let_key_follow(config.auth_connect_payload);
     let timing = Timing {
         ping_interval: config.ping_interval,
         ping_timeout: config.ping_timeout,
@@ -161,17 +173,30 @@ fn engine(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> A
         max_depth: usize::MAX,
         ..socketio::Settings::default()
     });
-    io.of("/", gateway);
-    Engine::new(io.build(), authenticator, settings)
+    let sockets = io.of("/", gateway);
+    let io = io.connect_timeout(|user, usual| match user {
+        Some(_) => usual,
+        None => usual.min(NOBODY_TIMEOUT),
+    });
+    let engine = Engine::new(io.build(), authenticator, settings);
+    Online { engine, sockets }
 }
 
 /// Keeps up with the users for ever: whoever was removed, deactivated or got another key is disconnected.
-async fn follow_users(directory: &FileDirectory, engine: Option<&SocketIoEngine>) {
+async fn follow_users(directory: &FileDirectory, online: Option<&Online>) {
     let sweep = || {
-        if let Some(engine) = engine {
-            engine
-                .sessions()
-                .disconnect(|user| !directory.is_current(user));
+        let Some(Online { engine, sockets }) = online else {
+            return;
+        };
+        let is_over = |user: &Arc<User>| !directory.is_current(user);
+        engine
+            .sessions()
+            .disconnect(|user| user.as_ref().is_some_and(is_over));
+        // Those who came as nobody and said later who they are.
+        for socket in sockets.all() {
+            if is_over(socket.data()) {
+                socket.close();
+            }
         }
     };
     directory.watch(sweep).await;

@@ -2,7 +2,7 @@
 
 use crate::{
     server::{Admission, Denied},
-    users::{Directory, KeyDigest, Unavailable, User},
+    users::{Directory, KeyDigest, NoEntry, User},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{
@@ -19,12 +19,25 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 #[derive(Clone)]
 pub struct Authenticator {
     directory: Arc<dyn Directory>,
+    /// Whether a session may be opened without a key, to be shown by the CONNECT.
+    key_may_follow: bool,
 }
 
 impl Authenticator {
     /// Asks `directory`.
     pub fn new(directory: Arc<dyn Directory>) -> Self {
-        Self { directory }
+        Self {
+            directory,
+            key_may_follow: false,
+        }
+    }
+
+    /// Lets a session without a key be opened, by nobody, who has to show one when it joins.
+    pub fn let_key_follow(self, key_may_follow: bool) -> Self {
+        Self {
+            key_may_follow,
+            ..self
+        }
     }
 
     /// The user whose key the request carries.
@@ -36,16 +49,10 @@ impl Authenticator {
             .get(API_KEY)
             .ok_or(NO_KEY)?
             .to_str()
-            .map_err(|_| WRONG_KEY)?;
-        // Only the digest is compared: how long that takes tells nothing about the key.
-        let digest = KeyDigest::of(key);
-        let user = self
-            .directory
-            .by_key(digest)
+            .map_err(|_| denied(&NoEntry::Unknown))?;
+        User::by_key(&*self.directory, key)
             .await
-            .map_err(unavailable)?
-            .ok_or(WRONG_KEY)?;
-        enter(user, WRONG_KEY)
+            .map_err(|no_entry| denied(&no_entry))
     }
 
     /// The user whose key, or else whose name and password, the request carries.
@@ -58,43 +65,56 @@ impl Authenticator {
         }
         let authorization = headers.get(AUTHORIZATION).ok_or(NO_KEY_OR_PASSWORD)?;
         let (name, password) = basic(authorization.as_bytes()).ok_or(BAD_AUTHORIZATION)?;
-        let user = self
-            .directory
-            .by_password(&name, &password)
-            .await
-            .map_err(unavailable)?;
-        enter(user.ok_or(WRONG_PASSWORD)?, WRONG_PASSWORD)
+        User::enter(self.directory.by_password(&name, &password).await).map_err(|no_entry| {
+            match no_entry {
+                NoEntry::Unknown => WRONG_PASSWORD,
+                other => denied(&other),
+            }
+        })
     }
 }
 
+/// A session is a user's, or for the moment nobody's.
 impl Admission for Authenticator {
-    type Identity = User;
+    type Identity = Option<Arc<User>>;
 
-    fn still_admits(&self, user: &User) -> bool {
-        self.directory.is_current(user)
+    fn still_admits(&self, user: &Option<Arc<User>>) -> bool {
+        user.as_ref()
+            .is_none_or(|user| self.directory.is_current(user))
     }
 
-    fn is_same(&self, user: &User, request: &Parts) -> bool {
-        let Some(key) = request.headers.get(API_KEY) else {
-            return true;
-        };
-        key.to_str()
-            .is_ok_and(|key| KeyDigest::of(key) == user.key_digest)
+    fn is_same(&self, user: &Option<Arc<User>>, request: &Parts) -> bool {
+        match (user, request.headers.get(API_KEY)) {
+            (Some(user), Some(key)) => key
+                .to_str()
+                .is_ok_and(|key| KeyDigest::of(key) == user.key_digest),
+            (None, _) | (_, None) => true,
+        }
     }
 
-    async fn admit(&self, request: &Parts, _peer: SocketAddr) -> Result<Arc<User>, Denied> {
-        self.by_key(&request.headers).await
+    async fn admit(
+        &self,
+        request: &Parts,
+        _peer: SocketAddr,
+    ) -> Result<Arc<Option<Arc<User>>>, Denied> {
+        let is_nobody = self.key_may_follow && !request.headers.contains_key(API_KEY);
+        Ok(Arc::new(if is_nobody {
+            None
+        } else {
+            Some(self.by_key(&request.headers).await?)
+        }))
     }
 }
 
-/// A user who was removed is nobody; one who is not activated is told so.
-fn enter(user: Arc<User>, nobody: Denied) -> Result<Arc<User>, Denied> {
-    if user.is_deleted() {
-        Err(nobody)
-    } else if user.may_enter() {
-        Ok(user)
-    } else {
-        Err(NOT_ACTIVATED)
+/// The no to someone whose key does not open the door.
+fn denied(no_entry: &NoEntry) -> Denied {
+    Denied {
+        status: match no_entry {
+            NoEntry::Unknown => StatusCode::UNAUTHORIZED,
+            NoEntry::NotActivated => StatusCode::FORBIDDEN,
+            NoEntry::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        },
+        message: no_entry.message(),
     }
 }
 
@@ -110,11 +130,6 @@ fn basic(authorization: &[u8]) -> Option<(String, String)> {
     Some((name.to_owned(), password.to_owned()))
 }
 
-fn unavailable(error: Unavailable) -> Denied {
-    log::error!("a user cannot be looked up: {error}");
-    UNAVAILABLE
-}
-
 const fn unauthorized(message: &'static str) -> Denied {
     Denied {
         status: StatusCode::UNAUTHORIZED,
@@ -123,8 +138,6 @@ const fn unauthorized(message: &'static str) -> Denied {
 }
 
 const NO_KEY: Denied = unauthorized("An API key is missing: send it in the header X-Api-Key.");
-const WRONG_KEY: Denied =
-    unauthorized("This API key belongs to no user: it may be mistyped, or replaced.");
 const NO_KEY_OR_PASSWORD: Denied = unauthorized(
     "Send an API key in the header X-Api-Key, or a name and password by Basic authentication.",
 );
@@ -132,11 +145,3 @@ const BAD_AUTHORIZATION: Denied = unauthorized(
     "The header Authorization is not in the form of Basic authentication, the only scheme here.",
 );
 const WRONG_PASSWORD: Denied = unauthorized("Name and password do not match.");
-const NOT_ACTIVATED: Denied = Denied {
-    status: StatusCode::FORBIDDEN,
-    message: "This user is not activated: an administrator has to do that first.",
-};
-const UNAVAILABLE: Denied = Denied {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    message: "Users cannot be looked up at the moment: try again later.",
-};

@@ -15,7 +15,7 @@ use hyper::{
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// The engine behind the Socket.IO endpoint.
-pub type SocketIoEngine = Engine<SocketIo<User>, Authenticator>;
+pub type SocketIoEngine = Engine<SocketIo<Option<Arc<User>>>, Authenticator>;
 
 /// All that the daemon answers over HTTP.
 pub struct Api {

@@ -74,6 +74,8 @@ pub struct Config {
     pub message_timeout: Duration,
     /// `ENGINE_ALLOW_EIO3`: whether clients of Engine.IO version 3 are served, too.
     pub allow_eio3: bool,
+    /// `AUTH_CONNECT_PAYLOAD_ENABLED`: whether a key may be shown by the CONNECT instead of the opening request.
+    pub auth_connect_payload: bool,
     /// `ENGINE_COMPRESSION`: large answers of long-polling are compressed.
     pub compression: bool,
 }
@@ -132,6 +134,7 @@ impl Config {
             post_timeout: Duration::ZERO,
             message_timeout: Duration::ZERO,
             allow_eio3: false,
+            auth_connect_payload: false,
             compression: false,
         }
     }

@@ -86,6 +86,13 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Path(field!(users_file)),
     },
     Setting {
+        name: "AUTH_CONNECT_PAYLOAD_ENABLED",
+        default: "false",
+        about: "Let a client show its API key by the CONNECT (`auth: { apiKey }`), as a browser on a WebSocket has to.",
+        secret: false,
+        kind: Kind::Switch(field!(auth_connect_payload)),
+    },
+    Setting {
         name: "ENGINE_MAX_SESSIONS",
         default: "10000",
         about: "How many clients may be connected; whoever comes then is told to try again later.",

@@ -4,9 +4,9 @@ use super::{Activity, Hub, Report};
 use crate::{
     engineio::CloseReason,
     socketio::{Auth, DisconnectReason, EncodeError, Event, Namespace, Refused, Socket},
-    users::User,
+    users::{Directory, User},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
@@ -14,18 +14,58 @@ use std::sync::Arc;
 const SET_ACTIVITY: &str = "set-activity";
 const GET_ACTIVITIES: &str = "get-activities";
 
+const NO_KEY: &str =
+    "An API key is missing: send it in the header X-Api-Key, or as apiKey in the auth payload.";
+
+/// What a client shows in its auth payload.
+#[derive(Deserialize)]
+struct Credentials {
+    #[serde(
+        rename = "apiKey",
+        alias = "api_key",
+        alias = "X-Api-Key",
+        alias = "x-api-key"
+    )]
+    api_key: Option<String>,
+}
+
 /// How much of a bad payload is sent back for the sender to recognise.
 const MAX_ECHO_BYTES: usize = 1024;
 
 /// The namespace `/` of the daemon.
 pub struct Gateway {
     hub: Arc<Hub>,
+    /// Whose keys open the door to those who show theirs only when they join; none: nobody's do.
+    directory: Option<Arc<dyn Directory>>,
 }
 
 impl Gateway {
     /// A gateway to `hub`.
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub }
+        Self {
+            hub,
+            directory: None,
+        }
+    }
+
+    /// Lets those join as well whose session was opened by nobody, if they show a key in their auth payload.
+    pub fn with_keys_of(self, directory: Arc<dyn Directory>) -> Self {
+        Self {
+            directory: Some(directory),
+            ..self
+        }
+    }
+
+    async fn by_auth(&self, auth: &Auth) -> Result<Arc<User>, Refused> {
+        let directory = self
+            .directory
+            .as_ref()
+            .ok_or_else(|| Refused::new(NO_KEY))?;
+        let shown: Credentials = auth.get()?;
+        let key = shown.api_key.ok_or_else(|| Refused::new(NO_KEY))?;
+        User::by_key(&**directory, &key)
+            .await
+            .map_err(|no_entry| Refused::new(no_entry.message()))
     }
 
     fn set_activity(
@@ -60,15 +100,24 @@ impl Gateway {
 }
 
 impl Namespace for Gateway {
-    type Handshake = User;
+    type Handshake = Option<Arc<User>>;
     type Data = Arc<User>;
 
-    /// The key was checked when the session was opened.
-    async fn admit(&self, user: &Arc<User>, _auth: Auth) -> Result<Arc<User>, Refused> {
-        Ok(Arc::clone(user))
+    /// Nearly always the key was checked when the session was opened.
+    async fn admit(&self, user: &Arc<Option<Arc<User>>>, auth: Auth) -> Result<Arc<User>, Refused> {
+        match &**user {
+            Some(user) => Ok(Arc::clone(user)),
+            None => self.by_auth(&auth).await,
+        }
     }
 
     fn on_connect(&self, socket: &Socket<Arc<User>>) {
+        // Whoever was turned out while it came in must not slip through: it can be found now, but was not then.
+        if let Some(directory) = &self.directory
+            && !directory.is_current(socket.data())
+        {
+            return socket.close();
+        }
         report_failure(self.hub.join(socket));
     }
 

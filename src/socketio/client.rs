@@ -157,8 +157,8 @@ impl<H: Send + Sync + 'static> Client<H> {
         handshake: Arc<H>,
         inbox: Arc<Inbox>,
     ) -> Self {
-        Self {
-            outside_until: Some(now + shared.settings.connect_timeout),
+        let mut client = Self {
+            outside_until: None,
             shared,
             handshake,
             inbox,
@@ -166,7 +166,9 @@ impl<H: Send + Sync + 'static> Client<H> {
             places: Vec::new(),
             assembly: None,
             next_owner: 0,
-        }
+        };
+        client.note_whether_outside(now);
+        client
     }
 
     fn decode<'a>(&self, text: &'a str) -> Result<Packet<'a>, Violation> {
@@ -334,7 +336,8 @@ impl<H: Send + Sync + 'static> Client<H> {
         if places.any(|place| matches!(place.state, State::Inside(_))) {
             self.outside_until = None;
         } else if self.outside_until.is_none() {
-            self.outside_until = Some(now + self.shared.settings.connect_timeout);
+            let usual = self.shared.settings.connect_timeout;
+            self.outside_until = Some(now + (self.shared.connect_timeout)(&self.handshake, usual));
         }
     }
 

@@ -53,7 +53,11 @@ pub(super) struct Shared<H> {
     /// By name.
     pub(super) namespaces: HashMap<Arc<str>, Arc<dyn AnyNamespace<H>>>,
     pub(super) settings: Settings,
+    pub(super) connect_timeout: ConnectTimeout<H>,
 }
+
+/// How long a client may be in no namespace, by who it is and what is usual.
+type ConnectTimeout<H> = fn(&H, Duration) -> Duration;
 
 /// Collects the namespaces of a [`SocketIo`].
 pub struct Builder<H>(Shared<H>);
@@ -64,6 +68,7 @@ impl<H: Send + Sync + 'static> SocketIo<H> {
         Builder(Shared {
             namespaces: HashMap::new(),
             settings,
+            connect_timeout: |_, usual| usual,
         })
     }
 }
@@ -83,6 +88,13 @@ impl<H: Send + Sync + 'static> Builder<H> {
         let served = Served::new(namespace, Arc::clone(&sockets));
         self.0.namespaces.insert(name, Arc::new(served));
         sockets
+    }
+
+    /// Gives some clients more or less time in no namespace than [`Settings::connect_timeout`], by what is known of
+    /// them: a stranger who has still to say who it is, for instance.
+    pub fn connect_timeout(mut self, of: fn(&H, Duration) -> Duration) -> Self {
+        self.0.connect_timeout = of;
+        self
     }
 
     /// All namespaces are there.

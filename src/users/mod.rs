@@ -10,6 +10,7 @@
 //! * [`key`](ApiKey): the API key and its digest, by which users are found.
 //! * [`password`](PasswordHash): bcrypt, off the async threads.
 //! * [`directory`](Directory): the questions the program asks.
+//! * [`entry`](NoEntry): whether the owner of a key may come in.
 //! * [`document`](Document): what the JSON user file says, and the changes that can be made to it
 //!   ([`EditError`]: or not).
 //! * [`record`](Record): one user of the file, and the rules for each field.
@@ -25,6 +26,7 @@
 mod directory;
 mod document;
 mod edit_error;
+mod entry;
 mod file_directory;
 mod key;
 mod password;
@@ -38,6 +40,7 @@ mod user_file_error;
 pub use directory::{Directory, Lookup, Unavailable};
 pub use document::{Broken, Document};
 pub use edit_error::EditError;
+pub use entry::NoEntry;
 pub use file_directory::{CHECK_INTERVAL, FileDirectory};
 pub use key::{ApiKey, KeyDigest, NoRandomness};
 pub use password::{PasswordError, PasswordHash};
