@@ -138,7 +138,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("users", &[]),
     ("config", &[]),
     ("logger.rs", &[]),
-    ("cli", &["config", "users"]),
+    ("cli", &["config", "server", "users"]),
     ("api", &["presence", "server", "socketio", "users"]),
 ];
 

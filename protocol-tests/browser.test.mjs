@@ -5,6 +5,7 @@ import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { after } from "node:test";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { Player } from "./support/player.mjs";
 import { serverTest } from "./support/server.mjs";
@@ -21,10 +22,13 @@ function browserBinary() {
   return found;
 }
 
-/** The site that the pages are from: an empty page with the client's bundle. */
+const DIST = fileURLToPath(new URL("node_modules/socket.io-client/dist", import.meta.url));
+
+/** The site that the pages are from: an empty page with the client's bundle, and one without, for who has it from elsewhere. */
 async function serveSite() {
-  const bundle = fs.readFileSync(new URL("node_modules/socket.io-client/dist/socket.io.js", import.meta.url));
-  const files = { "/": ["text/html", '<!doctype html><link rel="icon" href="data:,"><script src="/socket.io.js"></script>'], "/socket.io.js": ["text/javascript", bundle] };
+  const bundle = fs.readFileSync(path.join(DIST, "socket.io.js"));
+  const empty = '<!doctype html><link rel="icon" href="data:,">';
+  const files = { "/": ["text/html", `${empty}<script src="/socket.io.js"></script>`], "/bare": ["text/html", empty], "/socket.io.js": ["text/javascript", bundle] };
   const site = http.createServer(({ url }, response) => {
     const [type, body] = files[url] ?? ["text/plain", ""];
     response.writeHead(url in files ? 200 : 404, { "Content-Type": type }).end(body);
@@ -47,16 +51,19 @@ class Page {
   #page;
   /** What went to the server: `{kind, method, headers}`, a kind being "preflight", "request" or "WebSocket". */
   sent = [];
+  /** The scripts that it has loaded. */
+  loaded = [];
 
-  /** Opens the page and lets its client connect. */
-  static async open(server, key, options = {}) {
+  /** Opens the page and lets its client connect. `load` brings the client into a page that comes without. */
+  static async open(server, key, { load, ...options } = {}) {
     const self = new Page();
     const context = await browser.newContext();
     server.adopt(() => context.close());
     const page = (self.#page = await context.newPage());
     await self.#watch(await context.newCDPSession(page), server);
     await page.exposeFunction("put", (event, ...args) => self.#inbox.put({ event, args }));
-    await page.goto(`${ORIGIN}/`);
+    await page.goto(`${ORIGIN}/${load ? "bare" : ""}`);
+    await load?.(page);
     const settings = { extraHeaders: { "X-Api-Key": key }, reconnectionDelay: 20, reconnectionDelayMax: 50, ...options };
     await page.evaluate(([url, settings]) => {
       window.socket = io(url, settings);
@@ -80,7 +87,10 @@ class Page {
       if (url.replace(/^ws/, "http").startsWith(server.url)) this.sent.push({ kind, method, headers: lower });
     };
     const urls = new Map();
-    devtools.on("Network.requestWillBeSent", ({ request }) => note(request.method === "OPTIONS" ? "preflight" : "request", request.url, request));
+    devtools.on("Network.requestWillBeSent", ({ request, type }) => {
+      if (type === "Script") this.loaded.push(request.url);
+      else note(request.method === "OPTIONS" ? "preflight" : "request", request.url, request);
+    });
     devtools.on("Network.webSocketCreated", ({ requestId, url }) => urls.set(requestId, url));
     devtools.on("Network.webSocketWillSendHandshakeRequest", ({ requestId, request }) => note("WebSocket", urls.get(requestId), request));
     await devtools.send("Network.enable");
@@ -193,4 +203,24 @@ serverTest("an origin that is allowed", { ...TIMEOUT, env: { SERVER_CORS_ALLOWED
   const page = await Page.join(server, "alice");
   assert.equal(await page.next("upgrade"), "websocket");
   await seeEachOther(server, page, "alice", bob, "bob");
+});
+
+/** The ways in which pages load the client from the server that they speak to. */
+const LOADS = {
+  "socket.io.js": (url) => (page) => page.addScriptTag({ url: `${url}/socket.io/socket.io.js` }),
+  "socket.io.min.js": (url) => (page) => page.addScriptTag({ url: `${url}/socket.io/socket.io.min.js` }),
+  "socket.io.esm.min.js": (url) => (page) => page.evaluate(async (url) => {
+    window.io = (await import(url)).io;
+  }, `${url}/socket.io/socket.io.esm.min.js`),
+};
+
+serverTest("the client from the server itself, as a script and as a module of another origin", { ...TIMEOUT, env: { CLIENT_BUNDLE_DIR: DIST } }, async (server) => {
+  for (const [name, load] of Object.entries(LOADS)) {
+    const bob = await Player.join(server, "bob");
+    const page = await Page.join(server, "alice", { load: load(server.url) });
+    assert.ok(page.loaded.includes(`${server.url}/socket.io/${name}`), `${page.loaded}`);
+    assert.equal(await page.next("upgrade"), "websocket");
+    await seeEachOther(server, page, "alice", bob, "bob");
+    await bob.leave();
+  }
 });

@@ -114,6 +114,7 @@ fn the_defaults() {
         cors_allowed_origins: Vec::new(),
         online_activities_disabled: false,
         users_file: "data/users.json".into(),
+        client_bundle_dir: None,
         max_sessions: 10_000,
         ping_interval: Duration::from_millis(25_000),
         ping_timeout: Duration::from_millis(20_000),
@@ -163,6 +164,11 @@ fn values_that_are_accepted() -> TestResult {
             "null,capacitor://localhost",
         ),
         ("USERS_FILE", "/srv/my users.json", "/srv/my users.json"),
+        (
+            "CLIENT_BUNDLE_DIR",
+            "/srv/a client/dist",
+            "/srv/a client/dist",
+        ),
         ("ENGINE_MAX_SESSIONS", "1", "1"),
         ("ENGINE_MAX_SESSIONS", "1000000", "1000000"),
         ("ENGINE_PING_INTERVAL_MS", "1", "1"),
@@ -644,6 +650,7 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "SERVER_ONLINE_ACTIVITIES_DISABLED=false",
             "USERS_FILE=data/users.json",
             "AUTH_CONNECT_PAYLOAD_ENABLED=false",
+            "CLIENT_BUNDLE_DIR=",
             "ENGINE_MAX_SESSIONS=10000",
             "ENGINE_PING_INTERVAL_MS=25000",
             "ENGINE_PING_TIMEOUT_MS=20000",
@@ -695,6 +702,66 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
     assert!(
         said.err.contains("SERVER_HOST is \"y\"") && said.err.contains("SERVER_PORT is \"x\""),
         "{said:?}"
+    );
+    Ok(())
+}
+
+/// What stands behind every complaint about the client bundle.
+const NAME_THE_BUNDLE: &str =
+    "; name the folder `dist` of an installed npm package socket.io-client";
+
+#[test]
+fn a_client_bundle_is_looked_at_by_check_and_before_the_start() -> TestResult {
+    let folder = Folder::new();
+    let package = folder.0.join("package.json");
+    let dist = folder.0.join("dist");
+    let of = |command: &str| {
+        Said::of(
+            folder
+                .rollcall(&[command])
+                .env("CLIENT_BUNDLE_DIR", "dist")
+                .env("SERVER_PORT", "0"),
+        )
+    };
+    let refused = |what: &str| {
+        for command in ["check", "serve"] {
+            let said = of(command);
+            assert_eq!((said.status, said.out.as_str()), (Some(1), ""), "{what}");
+            let lines: Vec<&str> = said.err.lines().collect();
+            let [line] = lines[..] else {
+                panic!("{command}: not one line, but {said:?}");
+            };
+            let line = line.split_once("CLIENT_BUNDLE_DIR: ");
+            let told = line.and_then(|(_, told)| told.strip_suffix(NAME_THE_BUNDLE));
+            assert!(
+                told.is_some_and(|told| told.starts_with(what)),
+                "{what}: {said:?}"
+            );
+        }
+    };
+    refused("\"dist\" cannot be read: No such file or directory");
+    fs::write(&dist, "")?;
+    refused("\"dist\" cannot be read: Not a directory");
+    fs::remove_file(&dist)?;
+    fs::create_dir(&dist)?;
+    fs::write(dist.join("index.js"), "")?;
+    refused("there is no socket.io.js in \"dist\", nor another file of the client");
+    fs::write(dist.join("socket.io.js"), "1")?;
+    refused("\"dist/../package.json\" cannot be read: No such file");
+    for versionless in ["", "{}", r#"{"version":4}"#, r#"{"version":"4\"8"}"#] {
+        fs::write(&package, versionless)?;
+        refused("\"dist/../package.json\" does not say a version");
+    }
+    fs::write(&package, r#"{"version":"4.8.3"}"#)?;
+    fs::create_dir(dist.join("socket.io.min.js"))?;
+    refused("\"dist/socket.io.min.js\" cannot be read: Is a directory");
+    fs::remove_dir(dist.join("socket.io.min.js"))?;
+    let said = of("check");
+    assert_eq!(said.status, Some(0), "{said:?}");
+    assert!(said.out.contains("\nCLIENT_BUNDLE_DIR=dist\n"), "{said:?}");
+    assert_eq!(
+        said.out.lines().last(),
+        Some("# The client bundle is good. Version: 4.8.3; files: 1.")
     );
     Ok(())
 }

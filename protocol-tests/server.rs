@@ -877,6 +877,9 @@ impl Flood {
     }
 }
 
+/// Long before the kernel gives up on a peer that does not read.
+const PROMPTLY: Duration = Duration::from_secs(20);
+
 #[test]
 fn a_client_that_takes_nothing_is_given_up_and_the_others_go_on() {
     run(async {
@@ -909,6 +912,8 @@ fn a_client_that_takes_nothing_is_given_up_and_the_others_go_on() {
         assert!(echoes > 1);
         until(|| server.sessions() == 1).await;
         until(|| frame.bytes().is_unique()).await;
+        // At once, and not when the kernel has lost its patience.
+        timeout(PROMPTLY, stuck.is_reset()).await.expect("a reset");
         // What the kernel had may still come, but no goodbye.
         let end = stuck.after_texts().await;
         assert!(
@@ -1768,6 +1773,30 @@ fn whoever_takes_nothing_is_disconnected_all_the_same() {
         let (_, reason) = recording.disconnected().await;
         assert_eq!(reason, closed(CloseReason::ServerDisconnected));
         until(|| server.sessions() == 0).await;
+    });
+}
+
+#[test]
+fn whoever_does_not_take_the_goodbye_is_reset() {
+    run(async {
+        let (server, mut recording) =
+            Recorder::server(roomy_with_write_timeout(milliseconds(2000)));
+        let mut stuck = Client::dial_narrow(server.address).await;
+        stuck.shake_hands("stuck").await;
+        stuck.connect().await;
+        let socket = recording.connected().await;
+        for _ in 0..MANY {
+            socket.send(large(LARGE));
+        }
+        server.engine.sessions().disconnect(|_| true);
+        let (_, reason) = recording.disconnected().await;
+        assert_eq!(reason, closed(CloseReason::ServerDisconnected));
+        timeout(PROMPTLY, stuck.is_reset()).await.expect("a reset");
+        let end = stuck.after_texts().await;
+        assert!(
+            matches!(end, Seen::CutOff | Seen::End | Seen::Reset),
+            "{end:?}"
+        );
     });
 }
 

@@ -7,7 +7,7 @@ use crate::{
     engineio::Timing,
     logger,
     presence::{Gateway, Hub},
-    server::{self, Cors, Engine, Limits, Settings},
+    server::{self, ClientBundle, ClientBundleError, Cors, Engine, Limits, Settings},
     socketio::{self, SocketIo, Sockets},
     users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
 };
@@ -45,6 +45,10 @@ pub fn run(config: &Config) -> Result<(), StartError> {
 
 async fn serve(config: &Config) -> Result<(), StartError> {
     let cors = cors(&config.cors_allowed_origins)?;
+    let client_bundle = config.client_bundle_dir.as_deref().map(ClientBundle::read);
+    let client_bundle = client_bundle
+        .transpose()
+        .map_err(StartError::ClientBundle)?;
     let defaults = Limits::default();
     let limits = Limits {
         max_sessions: config.max_sessions,
@@ -68,7 +72,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         (!config.online_activities_disabled).then(|| go_online(config, &directory, &limits));
     let engine = online.as_ref().map(|online| Arc::clone(&online.engine));
     let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
-    let api = Arc::new(Api::new(engine.clone(), users, cors));
+    let api = Arc::new(Api::new(engine.clone(), client_bundle, users, cors));
     greet(address, first_key.as_ref()).map_err(StartError::Output)?;
     if engine.is_none() {
         log::info!("SERVER_ONLINE_ACTIVITIES_DISABLED is set: there is no Socket.IO endpoint");
@@ -255,6 +259,8 @@ impl Signals {
 pub enum StartError {
     /// There are no usable users.
     Users(UserFileError),
+    /// There is no such client bundle.
+    ClientBundle(ClientBundleError),
     /// An origin cannot stand in a header.
     Origin(InvalidHeaderValue),
     /// The address cannot be listened on.
@@ -274,6 +280,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Users(error) => error.fmt(f),
+            Self::ClientBundle(error) => write!(f, "CLIENT_BUNDLE_DIR: {error}"),
             Self::Origin(error) => write!(f, "SERVER_CORS_ALLOWED_ORIGINS cannot be used: {error}"),
             Self::Listen { port, error } if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(

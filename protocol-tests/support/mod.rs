@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
@@ -424,9 +424,9 @@ impl fmt::Debug for Happened {
 // ---------------------------------------------------------------------------------------------------------
 // A client.
 
-/// A client's end of a TCP connection, on which it may speak HTTP or WebSocket, rightly or wrongly.
-pub struct Client {
-    pub stream: TcpStream,
+/// A client's end of a connection, on which it may speak HTTP or WebSocket, rightly or wrongly.
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     /// What has arrived and is not looked at yet.
     buffer: Vec<u8>,
 }
@@ -529,10 +529,7 @@ impl Client {
     pub async fn dial(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self::on(stream)
     }
 
     /// A client that can take little at once: not so little that the kernel waits for more room each time.
@@ -541,10 +538,7 @@ impl Client {
         socket.set_recv_buffer_size(256 << 10).expect("a socket");
         let stream = socket.connect(address).await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self::on(stream)
     }
 
     /// Opens a session; also tells what the open packet says.
@@ -559,6 +553,40 @@ impl Client {
         let (mut client, _) = Self::open(address, name).await;
         client.connect().await;
         client
+    }
+
+    /// The same connection once more, to write on it while something is read.
+    pub fn second_handle(&self) -> TcpStream {
+        let socket = socket2::SockRef::from(&self.stream)
+            .try_clone()
+            .expect("a handle");
+        TcpStream::from_std(socket.into()).expect("a socket")
+    }
+
+    /// Waits until the server has reset the connection, without reading.
+    pub async fn is_reset(&self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        until(|| {
+            let error = socket.take_error().expect("a socket");
+            error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
+        })
+        .await;
+    }
+
+    /// Ends the connection by a reset.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("a socket");
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// A client's end that is there already.
+    pub fn on(stream: S) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
     /// Asks for a session on a connection that is there.
@@ -687,20 +715,6 @@ impl Client {
         }
         let body = String::from_utf8(self.buffer.drain(..length).collect()).expect("UTF-8");
         (head, body)
-    }
-
-    /// The same connection once more, to write on it while something is read.
-    pub fn second_handle(&self) -> TcpStream {
-        let socket = socket2::SockRef::from(&self.stream)
-            .try_clone()
-            .expect("a handle");
-        TcpStream::from_std(socket.into()).expect("a socket")
-    }
-
-    /// Ends the connection by a reset.
-    pub fn reset(self) {
-        let socket = socket2::SockRef::from(&self.stream);
-        socket.set_linger(Some(Duration::ZERO)).expect("a socket");
     }
 }
 

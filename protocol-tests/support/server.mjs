@@ -160,6 +160,11 @@ export class Server {
     assert.deepEqual(ended, [0, null], "exit code and signal after SIGTERM");
   }
 
+  /** A setting, from the next start on. */
+  set(name, value) {
+    this.#env[name] = value;
+  }
+
   /** The same server again, on the port it had. */
   async startAgain() {
     this.#env.SERVER_PORT = String(this.port);

@@ -2,7 +2,7 @@
 
 use super::{Authenticator, error, status, users};
 use crate::{
-    server::{Answer, Cors, Engine, Handler, empty},
+    server::{Answer, ClientBundle, Cors, Engine, Handler, empty},
     socketio::SocketIo,
     users::{Directory, User},
 };
@@ -21,6 +21,8 @@ pub type SocketIoEngine = Engine<SocketIo<Option<Arc<User>>>, Authenticator>;
 pub struct Api {
     /// None: the operator wants no activities, so there is no such endpoint.
     engine: Option<Arc<SocketIoEngine>>,
+    /// For web pages; beside the endpoint, if there is one.
+    client_bundle: Option<ClientBundle>,
     authenticator: Authenticator,
     directory: Arc<dyn Directory>,
     cors: Cors,
@@ -28,15 +30,17 @@ pub struct Api {
 }
 
 impl Api {
-    /// Answers about the users of `directory`, and passes Socket.IO on to `engine`.
+    /// Answers about the users of `directory`, passes Socket.IO on to `engine`, and has `client_bundle` for web pages.
     pub fn new(
         engine: Option<Arc<SocketIoEngine>>,
+        client_bundle: Option<ClientBundle>,
         directory: Arc<dyn Directory>,
         cors: Cors,
     ) -> Self {
         let authenticator = Authenticator::new(Arc::clone(&directory));
         Self {
             engine,
+            client_bundle,
             authenticator,
             directory,
             cors,
@@ -45,8 +49,16 @@ impl Api {
     }
 
     async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
-        if let (Some(engine), "/socket.io/") = (&self.engine, request.uri().path()) {
-            return engine.handle(request, peer).await;
+        let file = request.uri().path().strip_prefix("/socket.io/");
+        if let (Some(engine), Some(file)) = (&self.engine, file) {
+            if file.is_empty() {
+                return engine.handle(request, peer).await;
+            }
+            if let Some(bundle) = &self.client_bundle
+                && let Some(answer) = bundle.answer(file, &request, engine.limits())
+            {
+                return answer;
+            }
         }
         let (parts, _body) = request.into_parts();
         match parts.uri.path() {

@@ -8,10 +8,11 @@ use std::io::{self, Write};
 
 use super::output::{note, print};
 use crate::config::{Config, ConfigErrors, SETTINGS, unknown_variables};
+use crate::server::{ClientBundle, ClientBundleError};
 use crate::users::{Document, UserFile, UserFileError};
 
-/// Validates the configuration in `environment` and the user file, if there is one, and prints the
-/// configuration, secrets blanked. What is printed can be used as a file of variables: all that is
+/// Validates the configuration in `environment`, the user file, and the client bundle, if there are such, and prints
+/// the configuration, secrets blanked. What is printed can be used as a file of variables: all that is
 /// not a setting stands in comments.
 ///
 /// # Errors
@@ -39,6 +40,14 @@ pub fn check(
         }
         Err(error) => return Err(CheckError::Users(error)),
     }
+    if let Some(folder) = &config.client_bundle_dir {
+        let bundle = ClientBundle::read(folder).map_err(CheckError::ClientBundle)?;
+        report.push_str(&format!(
+            "# The client bundle is good. Version: {}; files: {}.\n",
+            bundle.version(),
+            bundle.names().count()
+        ));
+    }
     print(out, &report).map_err(CheckError::Output)
 }
 
@@ -65,6 +74,8 @@ pub enum CheckError {
     Config(ConfigErrors),
     /// The user file is wrong.
     Users(UserFileError),
+    /// There is no such client bundle.
+    ClientBundle(ClientBundleError),
     /// The result cannot be printed.
     Output(io::Error),
 }
@@ -74,6 +85,7 @@ impl fmt::Display for CheckError {
         match self {
             CheckError::Config(errors) => errors.fmt(f),
             CheckError::Users(error) => error.fmt(f),
+            CheckError::ClientBundle(error) => write!(f, "CLIENT_BUNDLE_DIR: {error}"),
             CheckError::Output(error) => write!(f, "cannot print the result: {error}"),
         }
     }
@@ -84,6 +96,7 @@ impl Error for CheckError {
         match self {
             CheckError::Config(errors) => Some(errors),
             CheckError::Users(error) => Some(error),
+            CheckError::ClientBundle(error) => Some(error),
             CheckError::Output(error) => Some(error),
         }
     }

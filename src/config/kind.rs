@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Feature(Field<bool>, Feature),
     /// The name of a file.
     Path(Field<PathBuf>),
+    /// The name of a folder, or none.
+    Folder(Field<Option<PathBuf>>),
     /// A span of time.
     Milliseconds(Field<Duration>, RangeInclusive<u64>),
     /// How many there may be of something.
@@ -76,6 +78,7 @@ impl Kind {
             }
             Kind::Switch(_) | Kind::Feature(..) => format!("{}, or {}", ON.join("/"), OFF.join("/")),
             Kind::Path(_) => "the name of a file".to_owned(),
+            Kind::Folder(_) => "the name of a folder; empty for none".to_owned(),
             Kind::Milliseconds(_, range) => format!("milliseconds, a whole number from {} to {}", range.start(), range.end()),
             Kind::Count(_, range) => format!("a whole number from {} to {}", range.start(), range.end()),
             Kind::Bytes(_, range) => format!("bytes, a whole number from {} to {}", range.start(), range.end()),
@@ -98,6 +101,10 @@ impl Kind {
                 (field.set)(config, on);
             }
             Kind::Path(field) => (field.set)(config, PathBuf::from(text)),
+            Kind::Folder(field) => (field.set)(
+                config,
+                Some(PathBuf::from(text)).filter(|_| !text.is_empty()),
+            ),
             Kind::Milliseconds(field, range) => {
                 (field.set)(config, Duration::from_millis(number(text, range)?))
             }
@@ -119,6 +126,9 @@ impl Kind {
             Kind::Origins(field) => (field.get)(config).join(","),
             Kind::Switch(field) | Kind::Feature(field, _) => (field.get)(config).to_string(),
             Kind::Path(field) => (field.get)(config).display().to_string(),
+            Kind::Folder(field) => (field.get)(config)
+                .as_ref()
+                .map_or_else(String::new, |folder| folder.display().to_string()),
             Kind::Milliseconds(field, _) => (field.get)(config).as_millis().to_string(),
             Kind::Count(field, _) | Kind::Bytes(field, _) => (field.get)(config).to_string(),
         }

@@ -54,6 +54,8 @@ pub struct Config {
     pub online_activities_disabled: bool,
     /// `USERS_FILE`: the user file, relative to the working directory.
     pub users_file: PathBuf,
+    /// `CLIENT_BUNDLE_DIR`: where the JavaScript client is, relative to the working directory; `None`: it is not served.
+    pub client_bundle_dir: Option<PathBuf>,
     /// `ENGINE_MAX_SESSIONS`: how many sessions there may be.
     pub max_sessions: usize,
     /// `ENGINE_PING_INTERVAL_MS`: from one ping of a session to the next.
@@ -76,7 +78,7 @@ pub struct Config {
     pub allow_eio3: bool,
     /// `AUTH_CONNECT_PAYLOAD_ENABLED`: whether a key may be shown by the CONNECT instead of the opening request.
     pub auth_connect_payload: bool,
-    /// `ENGINE_COMPRESSION`: large answers of long-polling are compressed.
+    /// `ENGINE_COMPRESSION`: large answers of long-polling, and the client bundle, are compressed.
     pub compression: bool,
 }
 
@@ -124,6 +126,7 @@ impl Config {
             cors_allowed_origins: Vec::new(),
             online_activities_disabled: false,
             users_file: PathBuf::new(),
+            client_bundle_dir: None,
             max_sessions: 0,
             ping_interval: Duration::ZERO,
             ping_timeout: Duration::ZERO,

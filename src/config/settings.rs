@@ -93,6 +93,13 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Switch(field!(auth_connect_payload)),
     },
     Setting {
+        name: "CLIENT_BUNDLE_DIR",
+        default: "",
+        about: "The folder `dist` of an installed npm package socket.io-client, to serve /socket.io/socket.io.min.js and the others from.",
+        secret: false,
+        kind: Kind::Folder(field!(client_bundle_dir)),
+    },
+    Setting {
         name: "ENGINE_MAX_SESSIONS",
         default: "10000",
         about: "How many clients may be connected; whoever comes then is told to try again later.",
@@ -165,7 +172,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "ENGINE_COMPRESSION",
         default: COMPRESSION.switch(),
-        about: "Compress answers of long-polling from 1024 bytes on, for clients that take gzip or deflate.",
+        about: "Compress answers of long-polling and the client bundle, from 1024 bytes on, for clients that take gzip or deflate.",
         secret: false,
         kind: Kind::Feature(field!(compression), COMPRESSION),
     },

@@ -1,6 +1,6 @@
 //! The gateway: GameVault's events, answered.
 
-use super::{Activity, Hub, Report};
+use super::{Activity, BadReport, Hub, Report};
 use crate::{
     engineio::CloseReason,
     socketio::{Auth, DisconnectReason, EncodeError, Event, Namespace, Refused, Socket},
@@ -75,7 +75,7 @@ impl Gateway {
     ) -> Result<(), EncodeError> {
         let payload = event.raw(0);
         let ack = event.take_ack();
-        match Report::parse(payload) {
+        match parse(&event) {
             Ok(report) => {
                 let activity = self.hub.report(socket, report)?;
                 ack.map_or(Ok(()), |ack| {
@@ -136,6 +136,13 @@ impl Namespace for Gateway {
             report_failure(self.hub.leave(socket));
         }
     }
+}
+
+fn parse(event: &Event<'_>) -> Result<Report, BadReport> {
+    if !event.arguments().attachments().is_empty() {
+        return Err(BadReport::Binary);
+    }
+    Report::parse(event.raw(0))
 }
 
 /// What is sent is made of our own types, so it can only fail to encode by a mistake of ours.

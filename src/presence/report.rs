@@ -21,6 +21,8 @@ pub enum BadReport {
     Missing,
     /// It is not an object.
     NotAnObject,
+    /// There are attachments.
+    Binary,
     /// It is nested deeper than `MAX_NESTING`.
     TooDeep,
     /// There is no `state`.
@@ -155,6 +157,7 @@ impl fmt::Display for BadReport {
         match self {
             Self::Missing => f.write_str("the payload is missing: send an object with a state"),
             Self::NotAnObject => f.write_str("the payload must be an object with a state"),
+            Self::Binary => f.write_str("the payload must be without binary data"),
             Self::TooDeep => write!(f, "the payload is nested deeper than {MAX_NESTING} levels"),
             Self::NoState => {
                 f.write_str("state is missing: it must be ONLINE, BUSY, PLAYING or OFFLINE")

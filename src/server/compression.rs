@@ -1,8 +1,9 @@
-//! The answers to polls, compressed for clients that take that.
+//! The answers to polls, and the client bundle, compressed for clients that take that.
 //!
 //! Only there: a WebSocket's messages stay as they are, and so does what is too small to gain anything.
 
 use super::Answer;
+use bytes::Bytes;
 use flate2::{
     Compression,
     write::{GzEncoder, ZlibEncoder},
@@ -13,7 +14,10 @@ use hyper::{
     body::Body,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY},
 };
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::OnceLock,
+};
 
 /// The fastest: a payload is read once and thrown away. The usual level takes 73% off a large snapshot and seven
 /// times as long as this one, which takes off 71%.
@@ -27,8 +31,42 @@ enum Coding {
     Deflate,
 }
 
+/// A body that many ask for, in every form that somebody has taken.
+#[derive(Debug, Default)]
+pub(super) struct Forms {
+    gzip: OnceLock<Bytes>,
+    deflate: OnceLock<Bytes>,
+}
+
 /// The answer to a poll with these headers, compressed if it is large, the client takes it, and it gets smaller.
 pub(super) fn compressed(asked: &HeaderMap, from_bytes: Option<usize>, answer: Answer) -> Answer {
+    compressed_by(asked, from_bytes, answer, Coding::encode)
+}
+
+/// The same for an answer whose body is always the one that `forms` are of: no form of it is made twice.
+pub(super) fn compressed_once(
+    asked: &HeaderMap,
+    from_bytes: Option<usize>,
+    answer: Answer,
+    forms: &Forms,
+) -> Answer {
+    compressed_by(asked, from_bytes, answer, |coding, body| {
+        let form = forms.of(coding);
+        if let Some(made) = form.get() {
+            return Ok(made.clone());
+        }
+        // Of two who come first at once, each makes it, and one is kept.
+        let made = coding.encode(body)?;
+        Ok(form.get_or_init(|| made).clone())
+    })
+}
+
+fn compressed_by(
+    asked: &HeaderMap,
+    from_bytes: Option<usize>,
+    answer: Answer,
+    encode: impl FnOnce(Coding, &[u8]) -> io::Result<Bytes>,
+) -> Answer {
     let size = answer.body().size_hint().lower();
     let is_large = from_bytes.is_some_and(|least| size >= least as u64);
     if !is_large || answer.status() != StatusCode::OK {
@@ -39,9 +77,9 @@ pub(super) fn compressed(asked: &HeaderMap, from_bytes: Option<usize>, answer: A
     };
     let (mut head, body) = answer.into_parts();
     let mut body = body.into_inner().unwrap_or_default();
-    match coding.encode(&body) {
+    match encode(coding, &body) {
         Ok(smaller) if smaller.len() < body.len() => {
-            body = smaller.into();
+            body = smaller;
             let name = HeaderValue::from_static(coding.name());
             head.headers.insert(CONTENT_ENCODING, name);
             let reason = HeaderValue::from_static("Accept-Encoding");
@@ -51,6 +89,15 @@ pub(super) fn compressed(asked: &HeaderMap, from_bytes: Option<usize>, answer: A
         Err(error) => log::error!("an answer cannot be compressed: {error}"),
     }
     Response::from_parts(head, Full::new(body))
+}
+
+impl Forms {
+    fn of(&self, coding: Coding) -> &OnceLock<Bytes> {
+        match coding {
+            Coding::Gzip => &self.gzip,
+            Coding::Deflate => &self.deflate,
+        }
+    }
 }
 
 impl Coding {
@@ -74,17 +121,17 @@ impl Coding {
         }
     }
 
-    fn encode(self, plain: &[u8]) -> io::Result<Vec<u8>> {
+    fn encode(self, plain: &[u8]) -> io::Result<Bytes> {
         match self {
             Self::Gzip => {
                 let mut encoder = GzEncoder::new(Vec::new(), LEVEL);
                 encoder.write_all(plain)?;
-                encoder.finish()
+                encoder.finish().map(Bytes::from)
             }
             Self::Deflate => {
                 let mut encoder = ZlibEncoder::new(Vec::new(), LEVEL);
                 encoder.write_all(plain)?;
-                encoder.finish()
+                encoder.finish().map(Bytes::from)
             }
         }
     }
@@ -120,7 +167,6 @@ fn weight(parameter: &str) -> f32 {
 mod tests {
     use super::*;
     use crate::server::answer;
-    use bytes::Bytes;
     use flate2::read::{GzDecoder, ZlibDecoder};
     use std::{error::Error, io::Read};
 

@@ -365,6 +365,9 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             .stalled_since()
             .is_some_and(|since| since + self.limits.write_timeout <= now)
         {
+            if let Transport::WebSocket(link, _) = &self.transport {
+                link.reset_on_drop();
+            }
             return Err((CloseReason::WriteStalled, End::Broken));
         }
         if self

@@ -1,6 +1,6 @@
 //! The endpoint: an engine as all that a server has.
 
-use super::{Admission, Answer, Cors, Engine, Handler, empty, serve};
+use super::{Admission, Answer, ClientBundle, Cors, Engine, Handler, empty, serve};
 use crate::engineio::Application;
 use hyper::{Request, StatusCode, body::Incoming, header::ORIGIN};
 use std::{future::Future, net::SocketAddr, sync::Arc};
@@ -9,11 +9,13 @@ use tokio::{net::TcpListener, sync::watch};
 /// An engine at its path, with the headers that web pages need.
 ///
 /// A program with a hyper server of its own asks it, or the engine, about those of its requests that are for Socket.IO.
-/// Its connections have to be served `with_upgrades`.
+/// Its connections may be TCP, TLS or whatever hyper can serve, but have to be served `with_upgrades`; and on TCP, small
+/// packets are late without `set_nodelay`.
 pub struct Endpoint<A: Application, D> {
     engine: Arc<Engine<A, D>>,
     path: &'static str,
     cors: Cors,
+    client_bundle: Option<ClientBundle>,
 }
 
 impl<A, D> Endpoint<A, D>
@@ -23,12 +25,48 @@ where
 {
     /// `engine` at `path`, which is `/socket.io/` unless the clients are told otherwise.
     pub fn new(engine: Arc<Engine<A, D>>, path: &'static str, cors: Cors) -> Arc<Self> {
-        Arc::new(Self { engine, path, cors })
+        Arc::new(Self {
+            engine,
+            path,
+            cors,
+            client_bundle: None,
+        })
     }
 
-    /// Whether a request is for this endpoint.
+    /// The same, and below the path, as in `/socket.io/socket.io.js`, the client for web pages.
+    pub fn with_client_bundle(
+        engine: Arc<Engine<A, D>>,
+        path: &'static str,
+        cors: Cors,
+        client_bundle: ClientBundle,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            path,
+            cors,
+            client_bundle: Some(client_bundle),
+        })
+    }
+
+    /// Whether a request is for this endpoint, or for a file of its client bundle.
     pub fn is_for<B>(&self, request: &Request<B>) -> bool {
-        request.uri().path() == self.path
+        let file = request.uri().path().strip_prefix(self.path);
+        file.is_some_and(|file| file.is_empty() || self.has_file(file))
+    }
+
+    fn has_file(&self, name: &str) -> bool {
+        let mut names = self.client_bundle.iter().flat_map(ClientBundle::names);
+        names.any(|its| its == name)
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        let file = request.uri().path().strip_prefix(self.path);
+        let answer = match (file, &self.client_bundle) {
+            (Some(""), _) => return self.engine.handle(request, peer).await,
+            (Some(file), Some(bundle)) => bundle.answer(file, &request, self.engine.limits()),
+            _ => None,
+        };
+        answer.unwrap_or_else(|| empty(StatusCode::NOT_FOUND))
     }
 
     /// Serves `listener` with nothing but this until `shutdown` is ready. Then ends all sessions, and returns when
@@ -68,8 +106,7 @@ where
         let origin = request.headers().get(ORIGIN).cloned();
         let mut answer = match self.cors.preflight(&request) {
             Some(answer) => answer,
-            None if self.is_for(&request) => self.engine.handle(request, peer).await,
-            None => empty(StatusCode::NOT_FOUND),
+            None => self.answer(request, peer).await,
         };
         self.cors.apply(origin, &mut answer);
         answer

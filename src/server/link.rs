@@ -1,11 +1,10 @@
 //! The link: the WebSocket of one session.
 
-use super::{Limits, wire::Wire};
+use super::{Limits, stream::Stream, wire::Wire};
 use crate::engineio::{CloseReason, Dialect, Frame, MESSAGE};
 use bytes::Bytes;
-use futures_util::{Sink, Stream};
+use futures_util::{Sink, Stream as _};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -17,7 +16,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     sync::watch,
     time::timeout,
 };
@@ -120,8 +118,8 @@ impl PutAside {
 }
 
 impl Link {
-    /// Waits until the 101 is out, and takes the connection over. `None`: it broke before that, or is none
-    /// that can be taken over, or its peer does not take the 101.
+    /// Waits until the 101 is out, and takes the connection over. `None`: it broke before that, or its
+    /// peer does not take the 101.
     pub(super) async fn open(
         upgrade: OnUpgrade,
         dialect: Dialect,
@@ -138,15 +136,12 @@ impl Link {
                 return None;
             }
         };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-            log::error!("a connection that is not plain TCP cannot carry a WebSocket");
-            return None;
-        };
-        Some(Self::new(parts.io.into_inner(), parts.read_buf, dialect, limits).await)
+        let (stream, early) = Stream::new(upgraded);
+        Some(Self::new(stream, early, dialect, limits).await)
     }
 
     /// A WebSocket on a connection that has just answered 101. `early` is what came right behind the request.
-    async fn new(stream: TcpStream, early: Bytes, dialect: Dialect, limits: &Limits) -> Self {
+    async fn new(stream: Stream, early: Bytes, dialect: Dialect, limits: &Limits) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -268,13 +263,23 @@ impl Link {
         limits: Arc<Limits>,
         running: watch::Receiver<()>,
     ) {
-        let said = timeout(limits.write_timeout, self.say_goodbye(end)).await;
-        if matches!(said, Ok(Ok(()))) {
-            let _until_the_peer_ends = timeout(limits.linger_timeout, self.ignore_the_rest()).await;
-        } else {
-            log::debug!("the peer did not take the goodbye: {said:?}");
+        match timeout(limits.write_timeout, self.say_goodbye(end)).await {
+            Ok(Ok(())) => {
+                let _until_the_peer_ends =
+                    timeout(limits.linger_timeout, self.ignore_the_rest()).await;
+            }
+            Ok(Err(error)) => log::debug!("the connection broke during the goodbye: {error}"),
+            Err(_elapsed) => {
+                log::debug!("the peer did not take the goodbye");
+                self.reset_on_drop();
+            }
         }
         drop((self, running));
+    }
+
+    /// To be dropped by a reset, without a goodbye: the peer takes nothing.
+    pub(super) fn reset_on_drop(&self) {
+        self.websocket.get_ref().reset_on_drop();
     }
 
     async fn say_goodbye(&mut self, end: End) -> Result<(), Error> {

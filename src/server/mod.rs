@@ -11,9 +11,10 @@
 //! * `door`, `polling`: how the requests of long-polling reach that task, and what it does with them.
 //! * `transport`: what a session is on, to be sent to and read from.
 //! * `compression`: what makes the answers of long-polling smaller.
+//! * `client_bundle`: the JavaScript client, for pages that load it from here.
 //! * `candidate`: a WebSocket that is to take over from long-polling.
-//! * `link`, `wire`: the WebSocket under the driver, and the bytes under that; `framing` sees whether a
-//!   message is whole.
+//! * `link`, `wire`, `stream`: the WebSocket under the driver, the bytes under that, and what carries them; `framing`
+//!   sees whether a message is whole.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
 //! * `sessions`: who is connected, for whoever has to find or end sessions.
 //! * `cors`, `answer`: what goes onto every HTTP answer.
@@ -25,6 +26,7 @@
 mod admission;
 mod answer;
 mod candidate;
+mod client_bundle;
 mod clock;
 #[cfg_attr(not(feature = "compression"), path = "no_compression.rs")]
 mod compression;
@@ -41,12 +43,14 @@ mod link;
 mod listener;
 mod polling;
 mod sessions;
+mod stream;
 mod transport;
 mod websocket;
 mod wire;
 
 pub use admission::{Admission, Denied};
 pub use answer::{Answer, empty, json};
+pub use client_bundle::{ClientBundle, ClientBundleError};
 pub use cors::Cors;
 pub use endpoint::Endpoint;
 pub use engine::{Engine, Settings};

@@ -1,11 +1,11 @@
-//! The wire: a TCP stream with a queue of shared frames in front of it.
+//! The wire: a stream with a queue of shared frames in front of it.
 //!
 //! tungstenite reads, answers pings and closes through this as through any stream. Data frames go past its
 //! own buffer, because that one copies, and never gives back what it grew to (a snapshot of 450 KB to
 //! each of 10,000 clients is 4.5 GB there; here it is one shared allocation). Its writes are taken whole, so
 //! they stand between frames and never inside one.
 
-use super::framing::Framing;
+use super::{framing::Framing, stream::Stream};
 use crate::engineio::Frame;
 use bytes::{Buf, Bytes};
 use std::{
@@ -14,12 +14,9 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many pieces go to the kernel in one call; two a frame.
+/// How many pieces go to the stream in one call; two a frame.
 const SLICES: usize = 128;
 
 /// How much of tungstenite's own may wait: a few pongs. More only comes when a peer asks and does not read.
@@ -31,14 +28,14 @@ const FIN_TEXT: u8 = 0x81;
 /// The first fragment of a binary message, and the last.
 const FIN_BINARY: u8 = 0x82;
 
-/// A TCP stream that queues what it cannot send yet.
+/// A stream that queues what it cannot send yet.
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     /// What is not written yet. No heap while it is empty.
     queue: VecDeque<Piece>,
     /// Bytes in `queue`.
     queued: usize,
-    /// Bytes that the kernel has taken, ever.
+    /// Bytes that the stream has taken, ever.
     written: u64,
     /// How far what was read goes.
     framing: Framing,
@@ -59,7 +56,7 @@ struct Header {
 
 impl Wire {
     /// `early` is what was read of the stream before.
-    pub(super) fn new(stream: TcpStream, early: &[u8]) -> Self {
+    pub(super) fn new(stream: Stream, early: &[u8]) -> Self {
         let mut framing = Framing::default();
         framing.advance(early);
         Self {
@@ -85,7 +82,7 @@ impl Wire {
         self.queued
     }
 
-    /// How many bytes the kernel has taken so far; it grows as long as the client takes anything.
+    /// How many bytes the stream has taken so far; it grows as long as the client takes anything.
     pub(super) fn written(&self) -> u64 {
         self.written
     }
@@ -95,12 +92,17 @@ impl Wire {
         self.framing.unfinished()
     }
 
+    /// To be dropped by a reset: the peer takes nothing.
+    pub(super) fn reset_on_drop(&self) {
+        self.stream.reset_on_drop();
+    }
+
     fn push_piece(&mut self, header: Header, payload: Bytes) {
         self.queued += header.remaining().len() + payload.len();
         self.queue.push_back(Piece { header, payload });
     }
 
-    /// Strikes off what the kernel has taken.
+    /// Strikes off what the stream has taken.
     fn advance(&mut self, mut written: usize) {
         self.queued = self.queued.saturating_sub(written);
         self.written = self.written.wrapping_add(written as u64);
@@ -217,7 +219,7 @@ impl AsyncWrite for Wire {
             }
             this.advance(written);
         }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut this.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,222 @@
+//! The client bundle: the official JavaScript client, for web pages to load from the server that they speak to.
+//!
+//! It is the operator's, who installs `socket.io-client`; nothing of it is ours. The files are read when the server
+//! starts: then a request reaches no file system whatever it says, the contents belong to the version that their tag
+//! names although the package may be replaced meanwhile, and a stranger who asks for them ten thousand times and reads
+//! nothing holds ten thousand references to one copy. That costs 1.2 MB, and 0.4 MB for each way to compress that is
+//! asked for.
+
+use super::{
+    Answer, Limits, answer,
+    compression::{Forms, compressed_once},
+};
+use bytes::Bytes;
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH},
+};
+use serde::Deserialize;
+use std::{
+    error::Error,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+/// All that there may be, by the names that the official server knows.
+const NAMES: [&str; 8] = [
+    "socket.io.js",
+    "socket.io.js.map",
+    "socket.io.min.js",
+    "socket.io.min.js.map",
+    "socket.io.esm.min.js",
+    "socket.io.esm.min.js.map",
+    "socket.io.msgpack.min.js",
+    "socket.io.msgpack.min.js.map",
+];
+
+/// The JavaScript client, as it is served beside a Socket.IO endpoint.
+#[derive(Debug)]
+pub struct ClientBundle {
+    version: String,
+    /// The version as the files' tag.
+    tag: HeaderValue,
+    files: Vec<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    name: &'static str,
+    content: Bytes,
+    forms: Forms,
+}
+
+/// The part of a `package.json` that counts.
+#[derive(Deserialize)]
+struct Package {
+    version: String,
+}
+
+impl ClientBundle {
+    /// Reads the bundle from `folder`, which is the `dist` of an installed npm package `socket.io-client`: the package's
+    /// version is looked up beside it.
+    ///
+    /// # Errors
+    /// There is no bundle, or not all of it can be read.
+    pub fn read(folder: &Path) -> Result<Self, ClientBundleError> {
+        let unreadable = |path: &Path, error| ClientBundleError::Unreadable {
+            path: path.to_owned(),
+            error,
+        };
+        // A file that is missing is told from a folder that is.
+        fs::read_dir(folder).map_err(|error| unreadable(folder, error))?;
+        let mut files = Vec::new();
+        for name in NAMES {
+            let path = folder.join(name);
+            match fs::read(&path) {
+                Ok(content) => files.push(File {
+                    name,
+                    content: content.into(),
+                    forms: Forms::default(),
+                }),
+                // Not every version has them all.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unreadable(&path, error)),
+            }
+        }
+        if files.is_empty() {
+            return Err(ClientBundleError::Empty {
+                folder: folder.to_owned(),
+            });
+        }
+        let path = folder.join("../package.json");
+        let package = fs::read(&path).map_err(|error| unreadable(&path, error))?;
+        let version = serde_json::from_slice(&package).map(|package: Package| package.version);
+        let tagged = version
+            .ok()
+            .and_then(|version| Some((tag(&version)?, version)));
+        let (tag, version) = tagged.ok_or(ClientBundleError::NoVersion { path })?;
+        Ok(Self {
+            version,
+            tag,
+            files,
+        })
+    }
+
+    /// The package's version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The names of the files.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.files.iter().map(|file| file.name)
+    }
+
+    /// Answers a request for the file `name`, which is what follows the endpoint's path. `None`: there is no such file.
+    pub fn answer<B>(&self, name: &str, request: &Request<B>, limits: &Limits) -> Option<Answer> {
+        let file = self.files.iter().find(|file| file.name == name)?;
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+            let allowed = HeaderValue::from_static("GET, HEAD");
+            answer.headers_mut().insert(ALLOW, allowed);
+            return Some(answer);
+        }
+        let asked = request.headers();
+        let mut answer = if self.is_known(asked) {
+            answer::empty(StatusCode::NOT_MODIFIED)
+        } else {
+            let plain =
+                answer::with_body(StatusCode::OK, file.content_type(), file.content.clone());
+            compressed_once(asked, limits.compress_from_bytes, plain, &file.forms)
+        };
+        let headers = answer.headers_mut();
+        headers.insert(ETAG, self.tag.clone());
+        let asks_each_time = HeaderValue::from_static("public, max-age=0");
+        headers.insert(CACHE_CONTROL, asks_each_time);
+        Some(answer)
+    }
+
+    /// Whether the client has this version already (RFC 9110, "If-None-Match": compared weakly).
+    fn is_known(&self, asked: &HeaderMap) -> bool {
+        asked
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .flat_map(|tags| tags.as_bytes().split(|byte| *byte == b','))
+            .map(|tag| tag.trim_ascii())
+            .any(|tag| tag == b"*" || self.tag == tag.strip_prefix(b"W/").unwrap_or(tag))
+    }
+}
+
+impl File {
+    /// The official server's.
+    fn content_type(&self) -> &'static str {
+        if self.name.ends_with(".map") {
+            "application/json; charset=utf-8"
+        } else {
+            "application/javascript; charset=utf-8"
+        }
+    }
+}
+
+/// The tag of a version that can stand in one, in a list of tags, too.
+fn tag(version: &str) -> Option<HeaderValue> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b',';
+    let is_version = !version.is_empty() && version.bytes().all(is_plain);
+    HeaderValue::from_str(&format!("\"{version}\""))
+        .ok()
+        .filter(|_| is_version)
+}
+
+/// Why there is no client bundle to serve.
+#[derive(Debug)]
+pub enum ClientBundleError {
+    /// The folder, or a file of it, cannot be read.
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The folder has none of the bundle's files.
+    Empty {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The package does not say its version.
+    NoVersion {
+        /// Where it should be said.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for ClientBundleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, error } => {
+                write!(
+                    f,
+                    "{:?} cannot be read: {error}",
+                    path.display().to_string()
+                )
+            }
+            Self::Empty { folder } => write!(
+                f,
+                "there is no socket.io.js in {:?}, nor another file of the client",
+                folder.display().to_string()
+            ),
+            Self::NoVersion { path } => {
+                write!(f, "{:?} does not say a version", path.display().to_string())
+            }
+        }?;
+        f.write_str("; name the folder `dist` of an installed npm package socket.io-client")
+    }
+}
+
+impl Error for ClientBundleError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreadable { error, .. } => Some(error),
+            Self::Empty { .. } | Self::NoVersion { .. } => None,
+        }
+    }
+}
