@@ -362,7 +362,7 @@ sharedServerTest(
 );
 
 sharedServerTest("paths beside the gateway", {}, async (server, t) => {
-  for (const wrong of ["/", "/socket.io", "/socket.iox/", "/api/socket.io/", "/engine.io/", "/nothing"]) {
+  for (const wrong of ["/", "/socket.io", "/socket.io/more", "//socket.io/", "/socket.iox/", "/api/socket.io/", "/engine.io/", "/nothing"]) {
     await t.test(wrong, async () => {
       for (const request of [httpRequest, upgradeRequest]) {
         const answer = await exchange(server, request({ path: `${wrong}?EIO=4&transport=websocket`, headers: withKey(server, "alice") }));

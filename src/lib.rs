@@ -2,7 +2,8 @@
 //!
 //! A presence server that speaks GameVault's activity gateway over Socket.IO, and underneath it an
 //! Engine.IO / Socket.IO server written from the protocol documents on raw WebSockets, which other programs
-//! can use: `default-features = false` leaves the daemon out, and compression.
+//! can use: `default-features = false` leaves the daemon out, and compression. `docs/library.md` shows how, from a chat in
+//! 30 lines on; [`socketio::Namespace`] is what a program implements.
 //!
 //! # Layout
 //!

@@ -14,6 +14,8 @@ use std::{
 };
 
 /// How long things take at most. The first two are told to the client.
+///
+/// The times are added to the clock's, which panics where that cannot count so far: `Duration::MAX` is not "never".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
     /// From one pong, or the opening, to the next ping.

@@ -11,6 +11,33 @@ use tokio::{net::TcpListener, sync::watch};
 /// A program with a hyper server of its own asks it, or the engine, about those of its requests that are for Socket.IO.
 /// Its connections may be TCP, TLS or whatever hyper can serve, but have to be served `with_upgrades`; and on TCP, small
 /// packets are late without `set_nodelay`.
+///
+/// ```
+/// # use rollcall::server::Handshake;
+/// # use rollcall::socketio::{Auth, Event, Namespace, Refused, Socket};
+/// # use std::sync::Arc;
+/// # struct Chat;
+/// # impl Namespace for Chat {
+/// #     type Handshake = Handshake;
+/// #     type Data = ();
+/// #     async fn admit(&self, _: &Arc<Handshake>, _: Auth) -> Result<(), Refused> { Ok(()) }
+/// #     fn on_event(&self, _: &Socket<()>, _: Event<'_>) {}
+/// # }
+/// use rollcall::server::{Anyone, Cors, Endpoint, Engine, Settings, bind};
+/// use rollcall::socketio::{self, SocketIo};
+///
+/// # #[tokio::main]
+/// # async fn main() -> std::io::Result<()> {
+/// let mut io = SocketIo::builder(socketio::Settings::default());
+/// io.of("/", Chat);
+/// let engine = Engine::new(io.build(), Anyone, Settings::default());
+/// let endpoint = Endpoint::new(engine, "/socket.io/", Cors::Any);
+/// // Port 0: one that is free. And until when? Here until now.
+/// let listener = bind(None, 0)?;
+/// endpoint.serve(listener, async {}).await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Endpoint<A: Application, D> {
     engine: Arc<Engine<A, D>>,
     path: &'static str,
@@ -70,7 +97,10 @@ where
     }
 
     /// Serves `listener` with nothing but this until `shutdown` is ready. Then ends all sessions, and returns when
-    /// they have ended and the requests under way are answered. How long that may be is the caller's to say.
+    /// they have ended and the requests under way are answered. How long that may be is the caller's to say: a client
+    /// that was sent away on long-polling and does not come for it is waited for as long as
+    /// [`Limits::goodbye_timeout`](super::Limits::goodbye_timeout), and
+    /// [`Limits::shutdown_timeout`](super::Limits::shutdown_timeout) is not looked at here.
     ///
     /// # Cancel safety
     /// Dropped early, sessions and requests under way go on as long as the runtime lives.

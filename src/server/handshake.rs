@@ -2,7 +2,7 @@
 
 use super::{Admission, Denied};
 use hyper::{HeaderMap, Uri, http::request::Parts};
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::SystemTime};
 
 /// The request that opened a session. It stays the same for the session's life, on whatever transport it goes on.
 #[derive(Debug, Clone)]
@@ -20,11 +20,15 @@ pub struct Handshake {
 impl Handshake {
     /// A parameter of the query, the last of that name.
     pub fn query(&self, name: &str) -> Option<String> {
-        let query = self.uri.query().unwrap_or_default();
-        form_urlencoded::parse(query.as_bytes())
+        self.parameters()
             .filter(|(known, _)| known == name)
             .last()
             .map(|(_, value)| value.into_owned())
+    }
+
+    /// All parameters of the query, with those of Engine.IO, in the order in which they stand there.
+    pub fn parameters(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes())
     }
 }
 

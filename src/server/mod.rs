@@ -20,6 +20,8 @@
 //! * `cors`, `answer`: what goes onto every HTTP answer.
 //! * `limits`: all that bounds what a peer can make grow.
 //!
+//! It runs on tokio: what is `async` here panics outside of its runtime.
+//!
 //! It does not know what stands on a session (an [`Application`](crate::engineio::Application)) nor who may
 //! open one (an [`Admission`]): whoever builds the [`Engine`] hands it both.
 

@@ -49,7 +49,8 @@ impl<'a> Arguments<'a> {
         self.json.is_empty()
     }
 
-    /// The argument at `place`, from 0, as the JSON that arrived: attachments are placeholders in it.
+    /// The argument at `place`, from 0, as the JSON that arrived: attachments are placeholders in it. Sent on alone, it
+    /// goes without them; the `Arguments` as a whole are [`Args`](super::Args) that keep them.
     pub fn raw(&self, place: usize) -> Option<&'a RawValue> {
         self.json.get(place).copied()
     }
@@ -67,6 +68,26 @@ impl<'a> Arguments<'a> {
     /// The argument at `place`, from 0, as a type of the program's. One that is not there is `null`, which an
     /// `Option` takes. An attachment becomes [`Bytes`], `Vec<u8>`, or any type that serde reads from a sequence of
     /// numbers.
+    ///
+    /// ```
+    /// use rollcall::socketio::{Body, Packet};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // What comes with a client's answer, here.
+    /// let packet = Packet::decode(r#"31["tea",{"hot":true}]"#)?;
+    /// let Body::Ack(answer) = packet.body else { unreachable!() };
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Wish { hot: bool }
+    /// assert_eq!(answer.arguments.get::<String>(0)?, "tea");
+    /// assert!(answer.arguments.get::<Wish>(1)?.hot);
+    /// assert_eq!(answer.arguments.get::<Option<u32>>(2)?, None);
+    ///
+    /// let error = answer.arguments.get::<u32>(0).unwrap_err();
+    /// assert!(error.to_string().starts_with("argument 0: invalid type"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The client sent something else, or nested it deeper than `serde_json` follows.

@@ -4,7 +4,20 @@ use super::{Args, EncodeError, Socket, SocketId, Sockets, encode};
 
 /// A choice of sockets, made by [`Sockets::to`], [`Socket::to`] and the like.
 ///
-/// Each socket is meant once, in however many of the rooms it is.
+/// Each socket is meant once, in however many of the rooms it is. Who they are is looked up when something is done with
+/// them, not before.
+///
+/// ```
+/// use rollcall::socketio::{EncodeError, Sockets};
+///
+/// fn tell(sockets: &Sockets<String>) -> Result<(), EncodeError> {
+///     sockets.to("red").to("blue").except("muted").emit("news", (1, 2))?;
+///     let names: Vec<String> = sockets.to("red").sockets().iter().map(|socket| socket.data().clone()).collect();
+///     sockets.except("red").emit("red is", (names,))?;
+///     sockets.to("blue").join("red");
+///     Ok(())
+/// }
+/// ```
 #[must_use = "it only chooses; what to do comes next"]
 pub struct Broadcast<'a, D> {
     sockets: &'a Sockets<D>,
@@ -53,7 +66,7 @@ impl<'a, D> Broadcast<'a, D> {
     /// As [`Socket::emit`].
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EncodeError> {
         let (encoded, offset) = self.sockets.encode(event, args)?;
-        self.sockets.broadcast(&self.choice, &encoded, offset);
+        self.sockets.deliver(&self.choice, &encoded, offset);
         Ok(())
     }
 

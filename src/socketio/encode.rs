@@ -18,7 +18,19 @@ use std::{fmt, io, sync::Arc};
 /// What an event or ack carries: a tuple of up to eight values, `()` for nothing, or the [`Arguments`] that a client
 /// sent.
 ///
-/// Bytes that serialize as such ([`Bytes`] does) travel as attachments, wherever in the values they are.
+/// Bytes that serialize as such ([`Bytes`] does, `Vec<u8>` does not) travel as attachments, wherever in the values they
+/// are.
+///
+/// ```
+/// use rollcall::{engineio::Frame, socketio::encode};
+///
+/// # fn main() -> Result<(), encode::EncodeError> {
+/// let wire = |packet: encode::Encoded| packet.into_frame();
+/// assert_eq!(wire(encode::event("/", "m", ())?)?, Frame::message(r#"2["m"]"#));
+/// assert_eq!(wire(encode::event("/chat", "m", ("a", [1, 2], None::<u8>))?)?, Frame::message(r#"2/chat,["m","a",[1,2],null]"#));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Args {
     /// Adds them.
     ///

@@ -10,6 +10,31 @@ use std::{collections::BTreeMap, fmt, future::Future, sync::Arc};
 ///
 /// The calls for one socket come one after another from its session's task, first `on_connect`, last
 /// `on_disconnect`, each exactly once. They must not block: a handler that has to wait clones the socket and spawns.
+/// One that panics ends its own session, with [`CloseReason::HandlerPanicked`].
+///
+/// ```
+/// use rollcall::server::Handshake;
+/// use rollcall::socketio::{Auth, Event, Namespace, Refused, Socket};
+/// use std::sync::Arc;
+///
+/// /// Sends every event back as it came.
+/// struct Echo;
+///
+/// impl Namespace for Echo {
+///     type Handshake = Handshake;
+///     type Data = ();
+///
+///     async fn admit(&self, _: &Arc<Handshake>, _: Auth) -> Result<(), Refused> {
+///         Ok(())
+///     }
+///
+///     fn on_event(&self, socket: &Socket<()>, event: Event<'_>) {
+///         if let Err(error) = socket.emit(event.name(), event.arguments()) {
+///             eprintln!("not sent: {error}");
+///         }
+///     }
+/// }
+/// ```
 pub trait Namespace: Send + Sync + 'static {
     /// What is known of a session from the request that opened it: the identity that the engine's admission found.
     type Handshake: Send + Sync + 'static;
@@ -17,10 +42,11 @@ pub trait Namespace: Send + Sync + 'static {
     type Data: Send + Sync + 'static;
 
     /// A client asks to join; in Socket.IO's words, the middleware. Until it is answered the socket does not exist:
-    /// nobody can send to it, and no event of the client's is taken.
+    /// nobody can send to it, and a client that sends an event already has broken the protocol ("Connection to a
+    /// namespace"): its session ends.
     ///
     /// # Errors
-    /// The client is told that it may not, and why.
+    /// The client is told that it may not, and why: a CONNECT_ERROR. Its session goes on.
     ///
     /// # Cancel safety
     /// Dropped when the client goes away: it must leave nothing half done.
@@ -35,7 +61,7 @@ pub trait Namespace: Send + Sync + 'static {
         let _ = socket;
     }
 
-    /// A client sent an event.
+    /// A client sent an event. Its name is any but the reserved ones, whether the program knows it or not.
     fn on_event(&self, socket: &Socket<Self::Data>, event: Event<'_>);
 
     /// The client is gone from the namespace. Nothing can be sent to it any more; it is still in its rooms, for those
@@ -99,7 +125,21 @@ impl Auth {
     }
 }
 
-/// A no to a client that asks to join, as its `connect_error` handler gets it.
+/// A no to a client that asks to join, as its `connect_error` handler gets it. Official clients do not try again by
+/// themselves.
+///
+/// With `?`, what a client sent in the wrong shape becomes one that says so.
+///
+/// ```
+/// use rollcall::socketio::Refused;
+///
+/// # fn main() -> Result<(), serde_json::Error> {
+/// let refused = Refused::new("not authorized").with_data(&["ask an admin"])?;
+/// let told = serde_json::to_string(&refused)?;
+/// assert_eq!(told, r#"{"message":"not authorized","data":["ask an admin"]}"#);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize)]
 pub struct Refused {
     pub(super) message: String,
@@ -142,7 +182,7 @@ impl From<serde_json::Error> for Refused {
     }
 }
 
-/// Why a socket is gone.
+/// Why a socket is gone. Displays as the official server's reason, where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisconnectReason {
     /// The client left the namespace by a DISCONNECT packet.

@@ -111,7 +111,20 @@ impl<D> Socket<D> {
         &self.0.sockets
     }
 
-    /// Sends an event to this client alone.
+    /// Sends an event to this client alone (protocol, "Sending and receiving data").
+    ///
+    /// It never waits. `Ok` says that the event is in the session's inbox, from where it goes in order as the client
+    /// takes it, or that the socket is gone, and nobody is there to be told.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use rollcall::socketio::{EncodeError, Socket};
+    ///
+    /// fn greet(socket: &Socket<String>, picture: Bytes) -> Result<(), EncodeError> {
+    ///     socket.emit("hello", (socket.data(), 42, Some(picture)))?;
+    ///     socket.emit("nothing to add", ())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// Nothing was sent: see [`encode::event`].
@@ -132,7 +145,19 @@ impl<D> Socket<D> {
         Ok(())
     }
 
-    /// Sends an event and asks for an answer.
+    /// Sends an event and asks for an answer (protocol, "Acknowledgement").
+    ///
+    /// ```
+    /// use rollcall::socketio::Socket;
+    /// use std::{error::Error, time::Duration};
+    /// use tokio::time::timeout;
+    ///
+    /// async fn ask(socket: Socket<String>) -> Result<bool, Box<dyn Error + Send + Sync>> {
+    ///     let reply = socket.emit_with_ack("shall we?", ("dance",))?;
+    ///     let answer = timeout(Duration::from_secs(5), reply).await??;
+    ///     Ok(answer.get(0)?)
+    /// }
+    /// ```
     ///
     /// # Errors
     /// As [`Socket::emit`].
@@ -191,7 +216,9 @@ impl<D> Socket<D> {
     }
 
     /// Sends DISCONNECT: the client is out of the namespace, and the session goes on. Official clients do not come
-    /// back after that by themselves.
+    /// back after that by themselves. What was emitted before still arrives, and nothing after.
+    ///
+    /// [`Namespace::on_disconnect`](super::Namespace::on_disconnect) follows soon, from the session's task.
     pub fn disconnect(&self) {
         let membership = &self.0.membership;
         membership.expel(encode::disconnect(membership.namespace()).into());

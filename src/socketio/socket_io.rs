@@ -12,6 +12,8 @@ use std::{
 };
 
 /// What bounds the things that a client of Socket.IO can make grow or last.
+///
+/// The times are added to the clock's, which panics where that cannot count so far: `Duration::MAX` is not "never".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// How long a client may be in no namespace, at the beginning and whenever it has left the last.
@@ -44,6 +46,31 @@ impl Default for Settings {
 /// Socket.IO on Engine.IO: hand it to an engine.
 ///
 /// `H` is what is known of a session from the request that opened it.
+///
+/// ```
+/// # use rollcall::server::Handshake;
+/// # use rollcall::socketio::{Auth, Event, Namespace, Refused, Socket};
+/// # use std::sync::Arc;
+/// # struct Chat;
+/// # impl Namespace for Chat {
+/// #     type Handshake = Handshake;
+/// #     type Data = ();
+/// #     async fn admit(&self, _: &Arc<Handshake>, _: Auth) -> Result<(), Refused> { Ok(()) }
+/// #     fn on_event(&self, _: &Socket<()>, _: Event<'_>) {}
+/// # }
+/// use rollcall::server::{self, Anyone, Engine};
+/// use rollcall::socketio::{Settings, SocketIo};
+///
+/// // `Chat` is a `Namespace`.
+/// let mut io = SocketIo::builder(Settings::default());
+/// let sockets = io.of("/", Chat);
+/// let engine = Engine::new(io.build(), Anyone, server::Settings::default());
+///
+/// // From anywhere, at any time:
+/// sockets.emit("news", ("the server is up",))?;
+/// assert_eq!(sockets.len(), 0);
+/// # Ok::<(), rollcall::socketio::EncodeError>(())
+/// ```
 pub struct SocketIo<H> {
     shared: Arc<Shared<H>>,
 }

@@ -79,7 +79,7 @@ impl<D> Sockets<D> {
 
     /// All of them, as they are now.
     pub fn all(&self) -> Vec<Socket<D>> {
-        Broadcast::new(self).sockets()
+        self.broadcast().sockets()
     }
 
     /// Sends an event to all.
@@ -87,17 +87,22 @@ impl<D> Sockets<D> {
     /// # Errors
     /// As [`Socket::emit`].
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EncodeError> {
-        Broadcast::new(self).emit(event, args)
+        self.broadcast().emit(event, args)
+    }
+
+    /// All of them, for what is more than an [`emit`](Sockets::emit).
+    pub fn broadcast(&self) -> Broadcast<'_, D> {
+        Broadcast::new(self)
     }
 
     /// Those in a room. The id of a socket is a room as well, with that socket alone in it.
     pub fn to(&self, room: &str) -> Broadcast<'_, D> {
-        Broadcast::new(self).to(room)
+        self.broadcast().to(room)
     }
 
     /// Those who are not in a room.
     pub fn except(&self, room: &str) -> Broadcast<'_, D> {
-        Broadcast::new(self).except(room)
+        self.broadcast().except(room)
     }
 
     /// An event of this namespace, with its offset where clients may come back for it.
@@ -115,7 +120,7 @@ impl<D> Sockets<D> {
     }
 
     /// Sends an event to those who are meant, and keeps it for those of them who are away.
-    pub(super) fn broadcast(&self, choice: &Choice, event: &Encoded, offset: Option<Offset>) {
+    pub(super) fn deliver(&self, choice: &Choice, event: &Encoded, offset: Option<Offset>) {
         let mut state = self.lock();
         state.for_each(choice, |socket| socket.push_event(event.clone(), offset));
         if let Some(offset) = offset {

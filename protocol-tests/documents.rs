@@ -1,0 +1,152 @@
+//! The documents of the library and the protocol: their programs are those that are run, and the tests that they name exist.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    missing_docs
+)]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// docs/library.md
+
+fn example(name: &str) -> String {
+    read(&format!("protocol-tests/examples/{name}.rs"))
+}
+
+/// The lines of code, however far they are indented.
+fn lines(code: &str) -> Vec<&str> {
+    let lines = code.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn what_the_library_page_shows_is_what_is_compiled_and_run() {
+    let page = read("docs/library.md");
+    let blocks: Vec<&str> = page
+        .split("```rust\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    for program in ["chat", "presence", "mounted"] {
+        assert!(
+            blocks.contains(&&*example(program)),
+            "docs/library.md shows another {program}.rs than the file"
+        );
+    }
+    let tour = example("tour");
+    let tour = lines(&tour);
+    let mut small = 0;
+    for block in blocks.iter().filter(|block| !block.contains("fn main()")) {
+        let block = lines(block);
+        assert!(
+            tour.windows(block.len()).any(|part| part == block),
+            "docs/library.md shows what is not in tour.rs:\n{}",
+            block.join("\n")
+        );
+        small += 1;
+    }
+    assert_eq!(blocks.len(), small + 3);
+    assert!(small > 12, "there are only {small} blocks");
+}
+
+#[test]
+fn a_chat_and_presence_take_30_lines() {
+    for program in ["chat", "presence"] {
+        let code = example(program);
+        let (own, _) = code.split_once("#[tokio::main]").unwrap();
+        let (_, own) = own.rsplit_once("\nuse ").unwrap();
+        // What is left of the last import is no line of its own.
+        let own = lines(own).into_iter().skip(1);
+        let count = own.filter(|line| !line.starts_with("//")).count();
+        assert!(count <= 30, "{program} takes {count} lines");
+    }
+}
+
+#[test]
+fn the_library_page_has_the_number_of_crates() {
+    let counted = read("docs/dependencies.md");
+    let (_, count) = counted.split_once("today they are ").unwrap();
+    let (count, _) = count.split_once(' ').unwrap();
+    let sentence = format!("{count} crates in all");
+    assert!(
+        read("docs/library.md").contains(&sentence),
+        "docs/library.md should say: {sentence}"
+    );
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// docs/protocol.md and docs/prior-bugs.md
+
+/// What keeps a promise: `file: name`, a name being that of a Rust test, a part of the title of a JavaScript one, the title of a
+/// story, or a text in a table; or a file alone.
+fn keepers(cell: &str) -> Vec<(&str, &str)> {
+    let spans = cell.split('`').skip(1).step_by(2);
+    spans
+        .map(|span| span.split_once(": ").unwrap_or((span, "")))
+        .collect()
+}
+
+/// Whether a file has a test, vector, story or row of that name.
+fn has(file: &str, text: &str, name: &str) -> bool {
+    match file.rsplit('.').next() {
+        _ if name.is_empty() => true,
+        Some("rs") => text.contains(&format!("#[test]\nfn {name}() {{")),
+        // Titles stand between `test(` and the function that is the test.
+        Some("mjs") => text.split("est(").skip(1).any(|rest| {
+            let title = rest.split(" => ").next().unwrap_or_default();
+            title.contains(name)
+        }),
+        Some("json") => text.contains(&serde_json::to_string(name).unwrap()),
+        Some("txt") => text.lines().any(|line| line == format!("# {name}")),
+        _ => false,
+    }
+}
+
+#[test]
+fn every_promise_is_kept_by_a_test_that_exists() {
+    let folders = ["protocol-tests", "fixtures"];
+    for (page, at_least) in [("docs/protocol.md", 30), ("docs/prior-bugs.md", 50)] {
+        let text = read(page);
+        let mut files: BTreeMap<&str, String> = BTreeMap::new();
+        let rows = text
+            .lines()
+            .filter(|line| line.starts_with("| ") && !line.contains("| kept by |"));
+        let (mut kept, mut gone) = (0, Vec::new());
+        for row in rows {
+            let cell = row.trim_end_matches('|').trim_end();
+            let (_, cell) = cell.rsplit_once(" | ").unwrap();
+            let keepers = keepers(cell);
+            assert!(!keepers.is_empty(), "{page}: nothing keeps {row}");
+            for (file, name) in keepers {
+                let text = files.entry(file).or_insert_with(|| {
+                    let folder = folders.iter().find(|folder| {
+                        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+                        root.join(folder).join(file).is_file()
+                    });
+                    let folder = folder.unwrap_or_else(|| {
+                        panic!("{page} names {file}, which does not exist; in {row}")
+                    });
+                    read(&format!("{folder}/{file}"))
+                });
+                if !has(file, text, name) {
+                    gone.push(format!("{file}: {name}"));
+                }
+            }
+            kept += 1;
+        }
+        assert!(
+            gone.is_empty(),
+            "{page} names what does not exist: {gone:#?}"
+        );
+        assert!(kept >= at_least, "{page} has only {kept} rows");
+    }
+}
