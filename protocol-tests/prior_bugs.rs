@@ -341,7 +341,9 @@ fn two_connects_at_once_make_one_socket() {
 fn a_client_that_goes_while_it_is_judged_was_never_there() {
     let mut session = Session::open();
     session.says(HESITANT).unwrap();
-    session.client.handle_close(Instant::now(), CloseReason::TransportClosed);
+    session
+        .client
+        .handle_close(Instant::now(), CloseReason::TransportClosed);
     session.gate.decide(true);
     session.wakes();
     assert_eq!(session.gate.log(), ["asked"]);

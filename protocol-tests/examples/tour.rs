@@ -260,15 +260,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}", listener.local_addr()?);
 
     // Shutdown.
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let mut serving = tokio::spawn(async move {
-        let stopped = async { stopped.await.unwrap_or_default() };
-        endpoint.serve(listener, stopped).await;
-    });
-    tokio::signal::ctrl_c().await?;
-    stop.send(()).unwrap_or_default();
-    if timeout(Duration::from_secs(5), &mut serving).await.is_err() {
-        eprintln!("someone did not go in time");
-    }
+    let interrupted = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+    endpoint.serve(listener, interrupted).await;
     Ok(())
 }

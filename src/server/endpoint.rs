@@ -4,7 +4,7 @@ use super::{Admission, Answer, ClientBundle, Cors, Engine, Handler, empty, serve
 use crate::engineio::Application;
 use hyper::{Request, StatusCode, body::Incoming, header::ORIGIN};
 use std::{future::Future, net::SocketAddr, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, select, sync::watch, time::sleep};
 
 /// An engine at its path, with the headers that web pages need.
 ///
@@ -97,10 +97,8 @@ where
     }
 
     /// Serves `listener` with nothing but this until `shutdown` is ready. Then ends all sessions, and returns when
-    /// they have ended and the requests under way are answered. How long that may be is the caller's to say: a client
-    /// that was sent away on long-polling and does not come for it is waited for as long as
-    /// [`Limits::goodbye_timeout`](super::Limits::goodbye_timeout), and
-    /// [`Limits::shutdown_timeout`](super::Limits::shutdown_timeout) is not looked at here.
+    /// they have ended and the requests under way are answered, or
+    /// [`Limits::shutdown_timeout`](super::Limits::shutdown_timeout) later.
     ///
     /// # Cancel safety
     /// Dropped early, sessions and requests under way go on as long as the runtime lives.
@@ -116,14 +114,24 @@ where
             async move { stop.wait_for(|stop| *stop).await.map_or((), drop) }
         };
         let serving = serve(listener, Arc::clone(self), self.engine.limits(), stopped());
-        let sessions = async {
-            shutdown.await;
-            stop.send_replace(true);
+        let ended = async {
+            let sessions = async {
+                stopped().await;
+                self.engine.shut_down().await;
+            };
+            tokio::join!(serving, sessions);
+            // The last requests may have opened sessions.
             self.engine.shut_down().await;
         };
-        tokio::join!(serving, sessions);
-        // The last requests may have opened sessions.
-        self.engine.shut_down().await;
+        let out_of_time = async {
+            shutdown.await;
+            stop.send_replace(true);
+            sleep(self.engine.limits().shutdown_timeout).await;
+        };
+        select! {
+            () = ended => {}
+            () = out_of_time => log::warn!("not everyone said goodbye in time"),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub use broadcast::Broadcast;
 pub use client::{Client, Violation};
 pub use encode::{Args, EncodeError, Encoded};
 pub use event::Event;
-pub use namespace::{Auth, DisconnectReason, Namespace, Refused};
+pub use namespace::{Auth, AuthError, DisconnectReason, Namespace, Refused};
 pub use packet::{AckId, Body, Call, MAX_ATTACHMENTS, Packet, PacketError};
 pub use recovery::Recovery;
 pub use socket::{Socket, SocketId};

@@ -120,10 +120,22 @@ impl Auth {
     ///
     /// # Errors
     /// The client sent something else.
-    pub fn get<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.raw())
+    pub fn get<T: DeserializeOwned>(&self) -> Result<T, AuthError> {
+        serde_json::from_str(self.raw()).map_err(AuthError)
     }
 }
+
+/// The auth payload is not of the type that the program asked for.
+#[derive(Debug)]
+pub struct AuthError(serde_json::Error);
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "auth: {}", self.0)
+    }
+}
+
+impl std::error::Error for AuthError {}
 
 /// A no to a client that asks to join, as its `connect_error` handler gets it. Official clients do not try again by
 /// themselves.
@@ -175,10 +187,17 @@ impl From<ArgumentError> for Refused {
     }
 }
 
-/// The auth payload is not what the program asks for.
+/// The details of a refusal have no form in JSON.
 impl From<serde_json::Error> for Refused {
     fn from(error: serde_json::Error) -> Self {
-        Self::new(format!("auth: {error}"))
+        Self::new(error.to_string())
+    }
+}
+
+/// The auth payload is not what the program asks for.
+impl From<AuthError> for Refused {
+    fn from(error: AuthError) -> Self {
+        Self::new(error.to_string())
     }
 }
 
