@@ -11,12 +11,17 @@
 )]
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use rollcall::{
-    engineio::{self, Frame},
-    socketio,
+    engineio::{self, Application, Frame, Message, SessionHandler, outbound::Inbox},
+    socketio::{self, Auth, Event, Namespace, Refused, Socket, SocketIo},
 };
 use serde_json::{Map, Value, json};
-use std::fmt::Debug;
+use std::{
+    fmt::Debug,
+    sync::{Arc, mpsc},
+    time::Instant,
+};
 
 const ENGINEIO: &str = include_str!("../fixtures/engineio-packets.json");
 const SOCKETIO: &str = include_str!("../fixtures/socketio-packets.json");
@@ -56,7 +61,7 @@ fn text(frame: &Frame) -> &str {
 }
 
 fn decode_engineio(wire: &str) -> Result<(Value, String), String> {
-    use engineio::{Message, Packet};
+    use engineio::Packet;
     let packet = Packet::decode(wire).map_err(|error| error.to_string())?;
     let (kind, data) = match &packet {
         Packet::Open(data) => ("open", *data),
@@ -281,6 +286,114 @@ fn nothing_that_is_damaged_does_harm() {
             }
         }
     }
+}
+
+/// Tells of each event what came with it.
+struct Listener(mpsc::Sender<(String, Vec<Bytes>)>);
+
+impl Namespace for Listener {
+    type Handshake = ();
+    type Data = ();
+
+    async fn admit(&self, _: &Arc<()>, _: Auth) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn on_event(&self, _: &Socket<()>, event: Event<'_>) {
+        let arguments: Vec<&str> = event.arguments().iter().map(|raw| raw.get()).collect();
+        let attachments = event.arguments().attachments().to_vec();
+        self.0.send((arguments.join(","), attachments)).unwrap();
+    }
+}
+
+/// The messages that follow a packet: those that it announces, if the row says nothing else.
+fn followers(row: &Value) -> Vec<Result<Bytes, String>> {
+    let announced = row["packet"]["attachments"].as_u64().unwrap_or_default();
+    match row.get("attachments") {
+        None => (0..announced)
+            .map(|place| Ok(Bytes::copy_from_slice(&[place as u8, 0xff])))
+            .collect(),
+        Some(items) => items
+            .as_array()
+            .expect("a list of messages")
+            .iter()
+            .map(|item| match item.as_str() {
+                Some(base64) => Ok(BASE64_STANDARD.decode(base64).expect("base64").into()),
+                None => Err(item["text"].as_str().expect("a text").to_owned()),
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn every_packet_is_heard_with_its_attachments_or_refused() {
+    let (sender, receiver) = mpsc::channel();
+    let mut io = SocketIo::builder(socketio::Settings::default());
+    for name in ["/", "/admin", "/1"] {
+        io.of(name, Listener(sender.clone()));
+    }
+    let io = io.build();
+    let table: Vec<Value> = serde_json::from_str(SOCKETIO).expect("the table is JSON");
+    let mut counts = [0; 2];
+    for row in table {
+        let packet = &row["packet"];
+        let kind = packet["type"].as_str().unwrap_or_default();
+        if !kind.ends_with("EVENT") && !kind.ends_with("ACK") {
+            continue;
+        }
+        let now = Instant::now();
+        let inbox = Arc::new(Inbox::new(usize::MAX));
+        let mut client = io.open(now, engineio::Revision::V4, Arc::new(()), inbox);
+        let mut send = |message| client.handle_message(now, message);
+        let connect = format!("0{},", packet["nsp"].as_str().expect("a namespace"));
+        send(Message::Text(&connect)).expect("yes");
+        let wire = expand(&row["wire"]);
+        let mut outcome = send(Message::Text(&wire));
+        let followers = followers(&row);
+        for follower in &followers {
+            outcome.unwrap_or_else(|error| panic!("{wire:.100}: {error}"));
+            assert_eq!(
+                receiver.try_iter().count(),
+                0,
+                "{wire:.100}: before they were all there"
+            );
+            outcome = send(match follower {
+                Ok(bytes) => Message::Binary(bytes.clone()),
+                Err(text) => Message::Text(text),
+            });
+            if packet["attachments"] == 1 && followers.len() > 1 {
+                // What belongs to nothing is the next.
+                receiver.try_iter().for_each(drop);
+            }
+        }
+        let heard: Vec<_> = receiver.try_iter().collect();
+        if row.get("reassembly").is_some() || row.get("closes").is_some() {
+            assert!(outcome.is_err(), "{wire:.100}");
+            assert!(heard.is_empty(), "{wire:.100}");
+            counts[1] += 1;
+            continue;
+        }
+        outcome.unwrap_or_else(|error| panic!("{wire:.100}: {error}"));
+        if kind.ends_with("EVENT") {
+            let [(arguments, attachments)] = &heard[..] else {
+                panic!("{wire:.100}: heard {} times", heard.len());
+            };
+            let data = expand(&packet["data"]);
+            assert!(data.ends_with(&format!("{arguments}]")), "{wire:.100}");
+            let expected: Vec<_> = followers
+                .into_iter()
+                .map(|bytes| bytes.expect("bytes"))
+                .collect();
+            assert_eq!(*attachments, expected, "{wire:.100}");
+            counts[0] += 1;
+        } else {
+            assert!(
+                heard.is_empty(),
+                "{wire:.100}: an answer that nobody waits for"
+            );
+        }
+    }
+    assert!(counts[0] > 70 && counts[1] > 10, "{counts:?}");
 }
 
 #[test]

@@ -17,6 +17,12 @@ export function text(value) {
   return parts.join("");
 }
 
+/** The messages that follow a packet of the Socket.IO table, those that it announces if the row says nothing else: bytes, or a text. */
+export function followers({ packet, attachments }) {
+  if (attachments === undefined) return Array.from({ length: packet.attachments ?? 0 }, (_, i) => Buffer.from([i, 0xff]));
+  return attachments.map((item) => (typeof item === "string" ? Buffer.from(item, "base64") : item.text));
+}
+
 /** A name for a test: the wire, printable and not too long. */
 export function title(value) {
   const shown = JSON.stringify(value);

@@ -143,7 +143,8 @@ impl std::error::Error for ArgumentError {}
 /// Arguments that outlive the packet that brought them: a client's answer.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
-    json: Vec<Box<RawValue>>,
+    /// All of them, as an array: each on its own would cost many times what the client has sent.
+    json: String,
     attachments: Vec<Bytes>,
 }
 
@@ -151,7 +152,8 @@ impl Answer {
     /// What the client answered.
     pub fn arguments(&self) -> Arguments<'_> {
         Arguments {
-            json: self.json.iter().map(|json| &**json).collect(),
+            // It was an array when it came.
+            json: serde_json::from_str(&self.json).unwrap_or_default(),
             attachments: &self.attachments,
         }
     }
@@ -167,8 +169,10 @@ impl Answer {
 
 impl From<Arguments<'_>> for Answer {
     fn from(arguments: Arguments<'_>) -> Self {
+        let mut json = String::new();
+        arguments.push_json(&mut json);
         Self {
-            json: arguments.iter().map(ToOwned::to_owned).collect(),
+            json,
             attachments: arguments.attachments.to_vec(),
         }
     }

@@ -84,7 +84,11 @@ impl<H: Send + Sync + 'static> SessionHandler for Client<H> {
                     0 => self.handle_packet(now, packet, &[]),
                     wanted => {
                         let (name, _) = self.split_query(packet.namespace);
-                        self.find(name).ok_or(Violation::NotConnected)?;
+                        // A stranger's attachments are not collected.
+                        let place = self.find(name).and_then(|at| self.places.get(at));
+                        if place.is_none_or(|place| matches!(place.state, State::Admitting(_))) {
+                            return Err(Violation::NotConnected);
+                        }
                         let assembly = Assembly::begin(now, text, wanted, &self.shared.settings);
                         self.assembly = Some(Box::new(assembly));
                         Ok(())
@@ -136,6 +140,8 @@ impl<H: Send + Sync + 'static> SessionHandler for Client<H> {
     }
 
     fn handle_close(&mut self, now: Instant, reason: CloseReason) -> Vec<Frame> {
+        // Who was sent away in the last moment is told that, and not twice.
+        (0..self.places.len()).for_each(|at| self.part_if_expelled(now, at));
         let mut last_words = Vec::new();
         for place in mem::take(&mut self.places) {
             if let State::Inside(socket) = place.state {
@@ -183,12 +189,27 @@ impl<H: Send + Sync + 'static> Client<H> {
     ) -> Result<(), Violation> {
         let Packet { namespace, body } = packet;
         let (name, query) = self.split_query(namespace);
-        let place = self.find(name);
+        let mut place = self.find(name);
+        if let Some(at) = place {
+            // The client may have heard of it before we did: the order goes past us.
+            self.part_if_expelled(now, at);
+            // One that was sent away may come back.
+            let is_expelled = |place: &mut Place| matches!(place.state, State::Expelled);
+            if matches!(body, Body::Connect(_)) && self.places.get_mut(at).is_some_and(is_expelled)
+            {
+                self.places.swap_remove(at);
+                place = None;
+            }
+        }
         match (body, place) {
             (Body::Connect(payload), None) => {
-                let auth = match self.revision {
-                    Revision::V3 => auth_of_query(query),
-                    Revision::V4 => Auth(payload.map(ToOwned::to_owned)),
+                let auth = match (self.revision, payload) {
+                    (Revision::V3, _) => auth_of_query(query),
+                    (Revision::V4, None) => Auth::default(),
+                    (Revision::V4, Some(payload)) => {
+                        check_depth(payload, self.shared.settings.max_depth)?;
+                        Auth(Some(payload.to_owned()))
+                    }
                 };
                 self.connect(now, name, auth)
             }
@@ -211,12 +232,6 @@ impl<H: Send + Sync + 'static> Client<H> {
             return Err(Violation::NotConnected);
         };
         match (body, &mut place.state) {
-            (Body::Connect(payload), State::Expelled) => {
-                let auth = Auth(payload.map(ToOwned::to_owned));
-                let name = Arc::clone(&place.name);
-                self.places.swap_remove(at);
-                self.connect(now, &name, auth)
-            }
             (_, State::Expelled) => Ok(()),
             (Body::Connect(_), _) => Err(Violation::AlreadyConnected),
             (_, State::Admitting(_)) => Err(Violation::NotConnected),
@@ -265,7 +280,7 @@ impl<H: Send + Sync + 'static> Client<H> {
             .transpose()
             .map_err(|_| Violation::NoRandom)?;
         let owner = Owner(self.next_owner);
-        self.next_owner += 1;
+        self.next_owner = self.next_owner.wrapping_add(1);
         let membership = Membership::new(Arc::clone(name), Arc::clone(&self.inbox), owner);
         let handshake = Arc::clone(&self.handshake);
         let request = Request {
@@ -380,6 +395,12 @@ fn check(arguments: &Arguments<'_>, max_depth: usize) -> Result<(), Violation> {
             }
         }
     }
+    Ok(())
+}
+
+/// Nothing too deep.
+fn check_depth(json: &RawValue, max_depth: usize) -> Result<(), Violation> {
+    placeholder::find(json.get(), max_depth).map_err(|TooDeep| Violation::TooDeep)?;
     Ok(())
 }
 

@@ -9,10 +9,7 @@ use super::{
 use crate::engineio::{Frame, Revision, outbound::Order};
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{
-    Serializer,
-    ser::{CompactFormatter, Formatter},
-};
+use serde_json::{Serializer, ser::Formatter};
 use std::{fmt, io, sync::Arc};
 
 /// What an event or ack carries: a tuple of up to eight values, `()` for nothing, or the [`Arguments`] that a client
@@ -104,10 +101,6 @@ impl Formatter for Attaching<'_> {
         let num = self.0.len();
         self.0.push(Bytes::copy_from_slice(bytes));
         write!(writer, "{{\"_placeholder\":true,\"num\":{num}}}")
-    }
-
-    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        CompactFormatter.write_f64(writer, value)
     }
 }
 

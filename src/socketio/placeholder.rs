@@ -4,7 +4,7 @@
 //! Here the text is looked through without recursion, so that nothing overflows whatever a stranger has nested.
 
 use bytes::Bytes;
-use std::{borrow::Cow, fmt::Write, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 /// One placeholder.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,15 +117,30 @@ pub(super) fn fill<'a>(json: &'a str, attachments: &[Bytes]) -> Option<Cow<'a, s
             return None;
         }
         filled.push('[');
-        for (place, byte) in bytes.iter().enumerate() {
-            let comma = if place == 0 { "" } else { "," };
-            // Writing to a String does not fail.
-            let _ = write!(filled, "{comma}{byte}");
+        for byte in &**bytes {
+            push_number(&mut filled, *byte);
+            filled.push(',');
+        }
+        // The last comma, if there is one.
+        if !bytes.is_empty() {
+            filled.pop();
         }
         filled.push(']');
     }
     filled.push_str(json.get(done..).unwrap_or_default());
     Some(Cow::Owned(filled))
+}
+
+/// Many times faster than `write!`, and there may be millions.
+fn push_number(text: &mut String, number: u8) {
+    let digit = |value: u8| char::from(b'0' + value % 10);
+    if number >= 100 {
+        text.push(digit(number / 100));
+    }
+    if number >= 10 {
+        text.push(digit(number / 10));
+    }
+    text.push(digit(number));
 }
 
 /// Where the string ends that begins at `start`: behind its closing quote.
@@ -158,8 +173,9 @@ fn key(quoted: &str) -> Cow<'_, str> {
 
 /// The number that `json` begins with, if it is one of 0, 1, 2 and so on.
 fn whole_number(json: &str) -> Option<usize> {
-    let end = json.find([',', '}', ' ', '\t', '\n', '\r'])?;
-    let number: f64 = json.get(..end)?.parse().ok()?;
+    // No further than a number goes: what is nested in a `num` has others in it, which are looked at in their turn.
+    let rest = json.trim_start_matches(|c: char| c.is_ascii_digit() || "+-.eE".contains(c));
+    let number: f64 = json.get(..json.len() - rest.len())?.parse().ok()?;
     // A count of attachments is small; what is beyond belongs to none.
     let is_whole = number.fract() == 0.0 && (0.0..256.0).contains(&number);
     is_whole.then_some(number as usize)

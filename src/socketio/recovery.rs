@@ -7,7 +7,7 @@
 use super::{Encoded, SocketId};
 use crate::engineio::{CloseReason, Sid};
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -83,7 +83,7 @@ impl Log {
 /// What is kept of a socket whose client may come back.
 pub(super) struct Away {
     pub(super) id: SocketId,
-    pub(super) rooms: Vec<Arc<str>>,
+    pub(super) rooms: HashSet<Arc<str>>,
     pub(super) log: Log,
     pub(super) until: Instant,
 }
@@ -91,7 +91,7 @@ pub(super) struct Away {
 impl Away {
     /// Whether it is in a room.
     pub(super) fn is_in(&self, room: &str) -> bool {
-        self.rooms.iter().any(|known| **known == *room) || SocketId::parse(room) == Some(self.id)
+        self.rooms.contains(room) || SocketId::parse(room) == Some(self.id)
     }
 }
 

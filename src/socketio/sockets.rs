@@ -38,8 +38,8 @@ struct State<D> {
 
 struct Entry<D> {
     socket: Socket<D>,
-    /// The rooms that have this socket.
-    rooms: Vec<Arc<str>>,
+    /// The rooms that have this socket: there may be many, if its client may choose.
+    rooms: HashSet<Arc<str>>,
 }
 
 impl<D> Sockets<D> {
@@ -160,7 +160,7 @@ impl<D> Sockets<D> {
         let back = claim.and_then(|claim| state.take_back(claim));
         let (id, rooms, kept) = match back {
             Some((away, offset)) => (away.id, away.rooms, Some((away.log, offset))),
-            None => (id, Vec::new(), None),
+            None => (id, HashSet::new(), None),
         };
         let socket = make(id, kept);
         for room in &rooms {
@@ -205,21 +205,18 @@ impl<D> Sockets<D> {
         let Some(entry) = sockets.get_mut(&id) else {
             return;
         };
-        if entry.rooms.iter().any(|known| **known == *room) {
-            return;
-        }
         let room = match rooms.get_key_value(room) {
             Some((known, _)) => Arc::clone(known),
             None => Arc::from(room),
         };
-        entry.rooms.push(Arc::clone(&room));
+        entry.rooms.insert(Arc::clone(&room));
         rooms.entry(room).or_default().insert(id);
     }
 
     pub(super) fn leave(&self, id: SocketId, room: &str) {
         let mut state = self.lock();
         if let Some(entry) = state.sockets.get_mut(&id) {
-            entry.rooms.retain(|known| **known != *room);
+            entry.rooms.remove(room);
             state.take_out(id, room);
         }
     }
@@ -229,7 +226,7 @@ impl<D> Sockets<D> {
         state
             .sockets
             .get(&id)
-            .map_or_else(Vec::new, |entry| entry.rooms.clone())
+            .map_or_else(Vec::new, |entry| entry.rooms.iter().cloned().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, State<D>> {
@@ -285,9 +282,11 @@ impl<D> State<D> {
 
     /// Those in a room: those who have joined it, and the one whose id it is.
     fn members(&self, room: &str) -> impl Iterator<Item = SocketId> {
-        let joined = self.rooms.get(room).into_iter().flatten().copied();
-        let own = SocketId::parse(room).filter(|id| self.sockets.contains_key(id));
-        joined.chain(own)
+        let joined = self.rooms.get(room);
+        // One that has joined the room of its own id is in it once.
+        let is_new = |id: &SocketId| !joined.is_some_and(|members| members.contains(id));
+        let own = SocketId::parse(room).filter(|id| self.sockets.contains_key(id) && is_new(id));
+        joined.into_iter().flatten().copied().chain(own)
     }
 
     fn is_in(&self, id: SocketId, room: &str) -> bool {
