@@ -1,15 +1,12 @@
 // The official clients of three generations in one room, each on every transport.
 
 import assert from "node:assert/strict";
-import { io } from "socket.io-client";
-import io2 from "socket.io-client-2";
-import io3 from "socket.io-client-3";
+import { TRANSPORTS, VERSIONS } from "./support/client.mjs";
 import { Player } from "./support/player.mjs";
 import { serverTest } from "./support/server.mjs";
 
 const ALLOWED = { env: { ENGINE_ALLOW_EIO3: "true" } };
-const TRANSPORTS = { default: ["polling", "websocket"], "polling only": ["polling"], "WebSocket only": ["websocket"] };
-const MIXED = Object.entries({ 2: io2, 3: io3, 4: io }).flatMap(([version, connect]) =>
+const MIXED = Object.entries(VERSIONS).flatMap(([version, connect]) =>
   Object.entries(TRANSPORTS).map(([name, transports]) => ({ version, name: `${version}, ${name}`, options: { connect, transports } })),
 );
 const ROOM = { ...ALLOWED, users: MIXED.map(({ name }) => name), timeout: 60_000 };
@@ -64,7 +61,7 @@ serverTest("they all come back after a restart", ROOM, async (server) => {
 
 serverTest("a client of version 2 whose key is wrong is told so", ALLOWED, async (server) => {
   for (const transports of Object.values(TRANSPORTS)) {
-    const player = new Player({ url: server.url, key: () => "f".repeat(64), adopt: (close) => server.adopt(close) }, "nobody", { connect: io2, transports });
+    const player = new Player({ url: server.url, key: () => "f".repeat(64), adopt: (close) => server.adopt(close) }, "nobody", { connect: VERSIONS[2], transports });
     assert.ok(await player.next("connect_error"));
     player.socket.close();
   }

@@ -1,11 +1,15 @@
-// The conformance program: what the official protocol suites ask of an Engine.IO server, and the official Engine.IO clients.
+// The conformance program: what the official protocol suites ask of a server of Engine.IO, and of Socket.IO; and the official Engine.IO clients.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import net from "node:net";
 import WebSocket from "ws";
-import { conformanceTest } from "./support/conformance.mjs";
+import { TRANSPORTS } from "./support/client.mjs";
+import { exampleTest } from "./support/example.mjs";
+import { RawSession } from "./support/raw.mjs";
 import { Inbox, within, DEADLINE_MS } from "./support/wait.mjs";
+
+const conformanceTest = (...args) => exampleTest("conformance", ...args);
 
 const require = createRequire(import.meta.url);
 /** The Engine.IO client that a version of the Socket.IO client stands on. */
@@ -16,7 +20,6 @@ const GENERATIONS = [
   { name: "engine.io-client 4 (of socket.io-client 3.1)", connect: clientOf("socket.io-client-3"), version: 4 },
   { name: "engine.io-client 3 (of socket.io-client 2.5)", connect: clientOf("socket.io-client-2"), version: 3 },
 ];
-const TRANSPORTS = { default: ["polling", "websocket"], "polling only": ["polling"], "WebSocket only": ["websocket"] };
 const BOTH = { EIO3: "1" };
 /** No heartbeat gets in the way of what is no test of it. */
 const CALM = { ...BOTH, PING_INTERVAL: "25000", PING_TIMEOUT: "20000" };
@@ -161,4 +164,152 @@ conformanceTest("it listens on IPv6 as well", {}, async ({ port }) => {
   const socket = net.connect(port, "::1");
   await within(DEADLINE_MS, "a connection", new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject)));
   socket.destroy();
+});
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Socket.IO by hand, as its suite does it
+
+const NO_STATUS = 1005;
+
+/** Joins a namespace, `where` being how it stands in a packet, and takes what comes on connect. */
+async function join(session, where = "", auth) {
+  session.send(`40${where}${auth === undefined ? "" : JSON.stringify(auth)}`);
+  const answer = await session.frame();
+  assert.equal(answer.slice(0, 2 + where.length), `40${where}`);
+  const { sid, ...rest } = JSON.parse(answer.slice(2 + where.length));
+  assert.deepEqual(rest, {});
+  assert.match(sid, /^[\w-]{20}$/);
+  assert.equal(await session.frame(), `42${where}["auth",${JSON.stringify(auth ?? {})}]`);
+  return sid;
+}
+
+conformanceTest("Socket.IO: into the main namespace and another, with and without an auth payload", CALM, async (program) => {
+  const sids = new Set();
+  for (const auth of [undefined, {}, { token: "é", "": [null, { ["__proto__"]: 1 }] }]) {
+    const session = await RawSession.open(program, null);
+    sids.add(session.handshake.sid);
+    sids.add(await join(session, "", auth));
+    sids.add(await join(session, "/custom,", auth));
+    // Both again.
+    for (const where of ["", "/custom,"]) {
+      session.send(`41${where}`);
+      sids.add(await join(session, where, auth));
+    }
+  }
+  assert.equal(sids.size, 15);
+});
+
+conformanceTest("Socket.IO: a namespace that does not exist is refused, and the connection stays", CALM, async (program) => {
+  const session = await RawSession.open(program, null);
+  for (const wanted of ["/random", "/random,", '/random,{"a":1}', "/CUSTOM,"]) {
+    session.send(`40${wanted}`);
+    assert.equal(await session.frame(), `44${wanted.split(",")[0]},{"message":"Invalid namespace"}`);
+  }
+  await join(session);
+  session.send('42["message",1]');
+  assert.equal(await session.frame(), '42["message-back",1]');
+});
+
+conformanceTest("Socket.IO: who is in no namespace is closed after a second", CALM, async (program) => {
+  const began = performance.now();
+  const [absent, refused, left] = await Promise.all([0, 1, 2].map(() => RawSession.open(program, null)));
+  refused.send("40/random");
+  assert.match(await refused.frame(), /^44/);
+  await join(left);
+  left.send("41");
+  const ends = [absent, refused, left].map(async (session) => {
+    assert.equal(await session.closed(), NO_STATUS);
+    assert.ok(performance.now() - began > 950, "too early");
+  });
+  const inside = await RawSession.open(program, null);
+  await join(inside, "/custom,");
+  await Promise.all(ends);
+  inside.send("40");
+  assert.match(await inside.frame(), /^40/);
+});
+
+/** Each closes a connection that is in the main namespace. A buffer is a binary message. */
+const INVALID = {
+  "no packet": [["4"], ["4abc"], ["49"], ["47[]"]],
+  CONNECT: [["40"], ["40{}"], ["40/custom,[]"], ['40/custom,"x"'], ["40/custom,null"], ["40/custom,{"]],
+  DISCONNECT: [["41{}"], ["41/custom,"], ["41", "41"]],
+  EVENT: [["42"], ["42[]"], ["42{}"], ['42"x"'], ["42[null]"], ["42[{}]"], ['42["message",'], ['42["connect"]'], ['42["disconnect",1]'], ['42abc["message"]'], ['42/custom,["message"]'], ["41", '42["message"]']],
+  ACK: [["430{}"], ["430"], ['430"x"'], ["43/custom,0[]"]],
+  CONNECT_ERROR: [['44{"message":"x"}'], ['44"x"']],
+  BINARY_EVENT: [["45[]"], ['45["message"]'], ['451["message"]'], ['45a-["message"]'], ['450-["message"]'], ['4511-["message"]'], ['451-["connect",{"_placeholder":true,"num":0}]'], ["451-{}"]],
+  BINARY_ACK: [["46[]"], ["461-0{}"], ["4611-0[]"]],
+  attachments: [
+    [Buffer.from([1])],
+    ['451-["message",{"_placeholder":true,"num":0}]', '42["message"]'],
+    ['451-["message",{"_placeholder":true,"num":1}]', Buffer.from([1])],
+    ['451-["message",{"_placeholder":true,"num":"0"}]', Buffer.from([1])],
+    ['452-["message",{"_placeholder":true,"num":0}]', Buffer.from([1]), "41"],
+    // The packet is answered before it is clear that there is one too many.
+    ['451-["note",{"_placeholder":true,"num":0}]', Buffer.from([1]), Buffer.from([1])],
+  ],
+};
+
+for (const [kind, all] of Object.entries(INVALID)) {
+  conformanceTest(`Socket.IO: invalid packets cost the connection: ${kind}`, CALM, async (program) => {
+    for (const packets of all) {
+      const session = await RawSession.open(program, null);
+      await join(session);
+      packets.forEach((packet) => session.send(packet));
+      assert.equal(await session.closed(), NO_STATUS, packets.join());
+    }
+  });
+}
+
+conformanceTest("Socket.IO: nothing but CONNECT before the first namespace", CALM, async (program) => {
+  for (const packet of ['42["message"]', "41", "430[]", '451-["message",{"_placeholder":true,"num":0}]', Buffer.from([1])]) {
+    const session = await RawSession.open(program, null);
+    session.send(packet);
+    assert.equal(await session.closed(), NO_STATUS, packet);
+  }
+});
+
+conformanceTest("Socket.IO: who leaves a namespace, or the last, keeps the others and the connection", {}, async (program) => {
+  const session = await RawSession.open(program, null);
+  await join(session);
+  await join(session, "/custom,");
+  session.send("41/custom,");
+  session.send('42["message","still here"]');
+  const heartbeat = async () => {
+    let frame;
+    while ((frame = await session.frame()) === "2") session.send("3");
+    return frame;
+  };
+  assert.equal(await heartbeat(), '42["message-back","still here"]');
+  session.send("41");
+  assert.equal(await session.frame(), "2");
+});
+
+conformanceTest("Socket.IO: messages and acks, plain and binary; another namespace hears nothing of them", CALM, async (program) => {
+  const session = await RawSession.open(program, null);
+  session.send("40");
+  session.send('40/custom,{"a":1}');
+  for (const start of ['40{"sid":"', '42["auth",{}]', '40/custom,{"sid":"', '42/custom,["auth",{"a":1}]']) {
+    const frame = await session.frame();
+    assert.ok(frame.startsWith(start), `${frame} instead of ${start}`);
+  }
+  const args = '1,"2",{"3":[true]},null,"é\\ud800 \\u0000",1e400,123456789012345678901234567890';
+  const [one, two] = ['{"_placeholder":true,"num":0}', '{"_placeholder":true,"num":1}'];
+  const bytes = [Buffer.from([1, 2, 3]), Buffer.alloc(0)];
+  const exchanges = [
+    [[`42["message",${args}]`], [`42["message-back",${args}]`]],
+    [['42["message"]'], ['42["message-back"]']],
+    [[`42456["message-with-ack",${args}]`], [`43456[${args}]`]],
+    [['420["message-with-ack"]'], ["430[]"]],
+    [['429007199254740991["message-with-ack"]'], ["439007199254740991[]"]],
+    [[`452-["message",${one},[{"in":${two}}]]`, ...bytes], [`452-["message-back",${one},[{"in":${two}}]]`, ...bytes]],
+    [[`452-789["message-with-ack",${two},"-",${one}]`, ...bytes], [`462-789[${two},"-",${one}]`, ...bytes]],
+    [[`451-["message",${one}]`, bytes[0], `451-["message",${one}]`, bytes[1]], [`451-["message-back",${one}]`, bytes[0], `451-["message-back",${one}]`, bytes[1]]],
+  ];
+  for (const [sent, expected] of exchanges) {
+    // Nobody answers there.
+    session.send('42/custom,["message","x"]');
+    session.send('42/custom,0["message-with-ack","x"]');
+    for (const packet of sent) session.send(packet);
+    for (const packet of expected) assert.deepEqual(await session.frame(), packet);
+  }
 });

@@ -735,11 +735,29 @@ fn a_goodbye_waits_for_a_poll_and_keeps_its_place_until_then() {
         is_full(&server, &plain_request("GET", "bob", OPEN_POLLING, 0)).await;
         assert_eq!(
             poller.poll().await,
-            (200, "42[\"last\",\"word\"]\u{1e}41\u{1e}1".to_owned())
+            (200, "42[\"last\",\"word\"]\u{1e}41".to_owned())
         );
+        is_full(&server, &plain_request("GET", "bob", OPEN_POLLING, 0)).await;
+        assert_eq!(poller.poll().await, (200, "1".to_owned()));
         until(|| server.sessions() == 0).await;
         assert_eq!(poller.poll().await.0, 400);
         Guest::join(&server, false).await.echo().await;
+        assert_eq!(server.ended(), [(CloseReason::ServerDisconnected, 1)]);
+    });
+}
+
+#[test]
+fn who_takes_leave_when_it_has_heard_the_last_words_gives_its_place_back() {
+    run(async {
+        let mut setup = with_timing(|_| {});
+        setup.limits.goodbye_timeout = Duration::from_secs(600);
+        let (server, mut recording) = Recorder::server(setup);
+        let mut poller = Poller::join(server.address, "alice").await;
+        recording.connected().await.close();
+        assert_eq!(poller.poll().await, (200, "41".to_owned()));
+        assert_eq!(server.sessions(), 1);
+        assert_eq!(poller.post("1").await.0, 400);
+        until(|| server.sessions() == 0).await;
         assert_eq!(server.ended(), [(CloseReason::ServerDisconnected, 1)]);
     });
 }

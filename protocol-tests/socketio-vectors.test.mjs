@@ -2,7 +2,7 @@
 // included, or changes nothing; what is not closes the connection.
 
 import assert from "node:assert/strict";
-import { conformanceTest } from "./support/conformance.mjs";
+import { exampleTest } from "./support/example.mjs";
 import { followers, load, text, title } from "./support/fixtures.mjs";
 import { RawSession } from "./support/raw.mjs";
 
@@ -91,7 +91,7 @@ const PLAY = {
   },
 };
 
-conformanceTest("every good row of socketio-packets.json is answered as it should be", CALM, async (program, t) => {
+exampleTest("conformance", "every good row of socketio-packets.json is answered as it should be", CALM, async (program, t) => {
   const isGood = ({ packet, reassembly, closes }) => packet && !reassembly && (packet.type === "CONNECT" || (!closes && packet.nsp === "/"));
   const rows = ROWS.filter(isGood);
   assert.ok(rows.filter((row) => row.packet.type.endsWith("EVENT") && echo(row).length > 0).length > 30);
@@ -101,7 +101,7 @@ conformanceTest("every good row of socketio-packets.json is answered as it shoul
   }
 });
 
-conformanceTest("every other row closes the connection without a status, and nobody else notices", CALM, async (program, t) => {
+exampleTest("conformance", "every other row closes the connection without a status, and nobody else notices", CALM, async (program, t) => {
   const witness = await join(program);
   const isBad = ({ packet, error, reassembly, closes }) => error || reassembly || closes || (packet.nsp !== "/" && packet.type !== "CONNECT");
   for (const row of ROWS.filter(isBad)) {
@@ -116,7 +116,7 @@ conformanceTest("every other row closes the connection without a status, and nob
   await alive(witness);
 });
 
-conformanceTest("every event of the table in one go: all come back, in order, nothing between a packet and its attachments", CALM, async (program) => {
+exampleTest("conformance", "every event of the table in one go: all come back, in order, nothing between a packet and its attachments", CALM, async (program) => {
   const rows = ROWS.filter(({ packet, reassembly, closes }) => packet?.type.endsWith("EVENT") && packet.nsp === "/" && !reassembly && !closes);
   const session = await join(program);
   for (const row of rows) play(session, row);
@@ -124,7 +124,7 @@ conformanceTest("every event of the table in one go: all come back, in order, no
   await alive(session);
 });
 
-conformanceTest("bytes that belong to nothing, and packets in their place", CALM, async (program, t) => {
+exampleTest("conformance", "bytes that belong to nothing, and packets in their place", CALM, async (program, t) => {
   const header = '451-["message",{"_placeholder":true,"num":0}]';
   const cases = {
     "bytes before a CONNECT": [open, [Buffer.from([1])]],
@@ -151,7 +151,7 @@ conformanceTest("bytes that belong to nothing, and packets in their place", CALM
   assert.deepEqual(await session.frame(), Buffer.from([1]));
 });
 
-conformanceTest("acks come back with the arguments and the attachments of their events", CALM, async (program) => {
+exampleTest("conformance", "acks come back with the arguments and the attachments of their events", CALM, async (program) => {
   const session = await join(program);
   session.send('42007["message-with-ack",1,"é€😀",[null]]');
   assert.equal(await session.frame(), '437[1,"é€😀",[null]]');

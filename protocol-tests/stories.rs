@@ -257,8 +257,8 @@ struct Alone {
     dialect: Dialect,
     /// Has been said, and waits for a way to the client.
     waiting: VecDeque<Frame>,
-    /// The session is over, and the next GET is told so by this.
-    goodbye: Option<String>,
+    /// The session is over, and the next GETs are told so by these.
+    goodbye: VecDeque<String>,
     /// The requests and WebSockets that are open, by their names.
     get: Option<String>,
     post: Option<String>,
@@ -323,7 +323,7 @@ impl Alone {
                 base64_only: false,
             },
             waiting: VecDeque::new(),
-            goodbye: None,
+            goodbye: VecDeque::new(),
             get: None,
             post: None,
             candidate: None,
@@ -390,8 +390,8 @@ impl Alone {
     fn act(&mut self, act: &Act) -> Result<(), String> {
         self.expect_nothing()?;
         match act {
-            Act::Get(name) if self.goodbye.is_some() => {
-                let goodbye = self.goodbye.take().unwrap_or_default();
+            Act::Get(name) if !self.goodbye.is_empty() => {
+                let goodbye = self.goodbye.pop_front().unwrap_or_default();
                 self.effects.push(format!("{name} {goodbye}"));
             }
             Act::Get(name) | Act::Post(name, _) | Act::OpenWebSocket(name) if self.is_over() => {
@@ -591,8 +591,11 @@ impl Alone {
             self.effects.push(format!("{name} {goodbye}"));
         } else if reason == CloseReason::ServerDisconnected && self.link.is_none() {
             let waiting = mem::take(&mut self.waiting);
-            let said = waiting.iter().map(shown).chain([goodbye]);
-            self.goodbye = Some(said.collect::<Vec<_>>().join(" "));
+            if !waiting.is_empty() {
+                let said: Vec<String> = waiting.iter().map(shown).collect();
+                self.goodbye.push_back(said.join(" "));
+            }
+            self.goodbye.push_back(goodbye);
         }
         if let Some(name) = self.post.take() {
             self.refuse(&name, " Session ID unknown");

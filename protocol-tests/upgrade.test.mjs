@@ -429,8 +429,9 @@ serverTest("a new key while it upgrades", {}, async (server) => {
   const candidate = await alice.candidate();
   const held = await alice.hold();
   await server.command("users", "rotate", "alice");
-  assert.equal((await held.answer).body, "41\x1e1");
+  assert.equal((await held.answer).body, "41");
   assert.equal(await candidate.closed(), NO_STATUS);
+  assert.equal((await alice.get().answer).body, "1");
   await alice.gone();
 });
 

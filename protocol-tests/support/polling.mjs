@@ -62,12 +62,12 @@ export class PollingSession {
     this.server = server;
     this.agent = agent;
     this.path = `${POLLING}${query}`;
-    this.headers = { "X-Api-Key": key };
+    this.headers = key === null ? {} : { "X-Api-Key": key };
   }
 
-  /** Opens a session. */
+  /** Opens a session; without a key, if there is no name. */
   static async open(server, name, { agent = false, query = "" } = {}) {
-    const session = new PollingSession(server, server.key(name), agent, query);
+    const session = new PollingSession(server, name === null ? null : server.key(name), agent, query);
     const answer = await session.get().answer;
     assert.equal(answer.status, 200, answer.body);
     assert.equal(answer.body[0], "0");

@@ -406,24 +406,24 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                     tokio::spawn(link.close(end, self.limits, self.running));
                 }
             }
-            Transport::Polling(mut polling) if polling.is_held() => {
-                polling.answer(&[last_words, vec![goodbye]].concat());
+            Transport::Polling(mut polling) if polling.is_held() && last_words.is_empty() => {
+                polling.answer(&[goodbye]);
             }
-            Transport::Polling(_) => {
-                // Who was sent away in good order is told so: at the next GET, with what was said before.
+            Transport::Polling(mut polling) => {
+                // Who is sent away in good order is told so, with what was said before.
                 if reason == CloseReason::ServerDisconnected
                     && let Some(door) = self.door
                 {
-                    let (dialect, outbound) = (self.dialect, self.outbound);
-                    let last = [last_words, vec![goodbye]].concat();
                     let held = (self.registration, self.running);
                     let goodbye = Goodbye {
                         door,
-                        dialect,
-                        outbound,
-                        last,
+                        dialect: self.dialect,
+                        outbound: self.outbound,
+                        last_words,
+                        goodbye,
                     };
-                    tokio::spawn(goodbye.say(self.limits.goodbye_timeout, held));
+                    let patience = self.limits.goodbye_timeout;
+                    tokio::spawn(goodbye.say(polling.release(), patience, held));
                 }
             }
         }

@@ -70,6 +70,11 @@ impl Polling {
         }
     }
 
+    /// The GET that waits, for someone else to answer.
+    pub(super) fn release(&mut self) -> Option<Reply> {
+        self.poll.take()
+    }
+
     /// Ready when the client of the GET that waits has gone.
     pub(super) fn poll_abandoned(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.poll {

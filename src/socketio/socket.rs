@@ -200,7 +200,7 @@ impl<D> Socket<D> {
         self.0.sockets.leave(self.id(), room);
     }
 
-    /// The rooms that it is in.
+    /// The rooms that it is in, by name.
     pub fn rooms(&self) -> Vec<Arc<str>> {
         self.0.sockets.rooms_of(self.id())
     }

@@ -223,10 +223,10 @@ impl<D> Sockets<D> {
 
     pub(super) fn rooms_of(&self, id: SocketId) -> Vec<Arc<str>> {
         let state = self.lock();
-        state
-            .sockets
-            .get(&id)
-            .map_or_else(Vec::new, |entry| entry.rooms.iter().cloned().collect())
+        let rooms = state.sockets.get(&id).map(|entry| entry.rooms.iter());
+        let mut rooms: Vec<_> = rooms.into_iter().flatten().cloned().collect();
+        rooms.sort_unstable();
+        rooms
     }
 
     fn lock(&self) -> MutexGuard<'_, State<D>> {
