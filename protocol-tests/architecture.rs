@@ -113,6 +113,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
         "docs/library.md",
         "docs/prior-bugs.md",
         "docs/protocol.md",
+        "docs/webhooks.md",
         "fixtures/README.md",
     ] {
         let text = read(page);
@@ -142,6 +143,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("logger.rs", &[]),
     ("cli", &["config", "server", "users"]),
+    ("webhooks", &["config", "presence", "users"]),
+    ("no_webhooks.rs", &["config", "presence"]),
     ("api", &["presence", "server", "socketio", "users"]),
 ];
 
@@ -229,6 +232,7 @@ fn the_core_is_pure() {
         "src/presence/roster.rs",
         "src/presence/report.rs",
         "src/presence/activity.rs",
+        "src/webhooks/queue.rs",
     ];
     let mut looked_at = 0;
     for (file, code) in sources("src") {
@@ -289,7 +293,13 @@ fn dependencies_stay_few_and_explained() {
     );
 
     let page = read("docs/dependencies.md");
-    let counts = format!("today they are {} and {}", library.len(), daemon.len());
+    let webhooks = crates(&["--features", "webhooks"]).len();
+    assert!(webhooks <= 85, "with webhooks it has {webhooks} crates");
+    let counts = format!(
+        "today they are {} and {}, and {webhooks} with webhooks",
+        library.len(),
+        daemon.len()
+    );
     assert!(
         page.contains(&counts),
         "docs/dependencies.md should say: {counts}"

@@ -7,6 +7,7 @@ import path from "node:path";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { bare, bareEvent } from "./support/activity.mjs";
 import { Player } from "./support/player.mjs";
 import { serverTest } from "./support/server.mjs";
 import { Inbox, within } from "./support/wait.mjs";
@@ -102,19 +103,19 @@ class Page {
   }
 
   async next(event) {
-    return (await this.#inbox.take(event, (item) => item.event === event, PAGE_MS)).args[0];
+    return bareEvent(event, (await this.#inbox.take(event, (item) => item.event === event, PAGE_MS)).args[0]);
   }
 
   all(event) {
-    return this.#inbox.takeAll((item) => item.event === event).map(({ args }) => args[0]);
+    return this.#inbox.takeAll((item) => item.event === event).map(({ args }) => bareEvent(event, args[0]));
   }
 
   evaluate(script, argument) {
     return within(PAGE_MS, "an answer of the page", this.#page.evaluate(script, argument));
   }
 
-  ask(...args) {
-    return this.evaluate((args) => socket.timeout(5000).emitWithAck(...args), args);
+  async ask(...args) {
+    return bare(await this.evaluate((args) => socket.timeout(5000).emitWithAck(...args), args));
   }
 
   sid() {

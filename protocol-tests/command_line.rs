@@ -126,6 +126,11 @@ fn the_defaults() {
         message_timeout: Duration::from_secs(20),
         allow_eio3: false,
         auth_connect_payload: false,
+        webhook_url: None,
+        webhook_secret: None,
+        activity_grace: Duration::from_secs(15),
+        activity_public_read: false,
+        max_streams: 1000,
         compression: cfg!(feature = "compression"),
     };
     assert_eq!(config(&[]), Ok(expected.clone()));
@@ -321,6 +326,20 @@ fn all_errors_are_told_at_once() {
     assert!(
         errors.contains("the feature `sqlite` or `postgres`"),
         "{errors}"
+    );
+}
+
+#[test]
+#[cfg(not(feature = "webhooks"))]
+fn what_the_build_lacks_is_refused() {
+    let errors = config(&[
+        ("WEBHOOK_URL", "https://me:hunter2@localhost/"),
+        ("WEBHOOK_SECRET", "hunter2"),
+    ]);
+    assert_eq!(
+        errors.expect_err("lacking"),
+        "WEBHOOK_URL is set, but this build has no webhooks: unset WEBHOOK_URL, or run a build with the feature `webhooks`\n\
+         WEBHOOK_SECRET is set, but this build has no webhooks: unset WEBHOOK_SECRET, or run a build with the feature `webhooks`"
     );
 }
 
@@ -651,6 +670,11 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "USERS_FILE=data/users.json",
             "AUTH_CONNECT_PAYLOAD_ENABLED=false",
             "CLIENT_BUNDLE_DIR=",
+            "ACTIVITY_GRACE_SECONDS=15",
+            "ACTIVITY_PUBLIC_READ=false",
+            "ACTIVITY_MAX_STREAMS=1000",
+            "WEBHOOK_URL=",
+            "WEBHOOK_SECRET=",
             "ENGINE_MAX_SESSIONS=10000",
             "ENGINE_PING_INTERVAL_MS=25000",
             "ENGINE_PING_TIMEOUT_MS=20000",

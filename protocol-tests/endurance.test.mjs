@@ -15,7 +15,7 @@ const GONE_MS = 60_000;
 const SLACK = 4096;
 
 /** Long enough for nearly all to be there at the same time. */
-const ENV = { ENGINE_POLL_TIMEOUT_MS: "4000", ENGINE_UPGRADE_TIMEOUT_MS: "4000" };
+const ENV = { ACTIVITY_GRACE_SECONDS: "0", ENGINE_POLL_TIMEOUT_MS: "4000", ENGINE_UPGRADE_TIMEOUT_MS: "4000" };
 
 /** Each begins something that it does not finish; the WebSockets that will see a close are returned. */
 const WAYS = [

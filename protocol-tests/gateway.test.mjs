@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import { bare, bareEvent } from "./support/activity.mjs";
+import { BURST, flood, MANY } from "./support/flood.mjs";
 import { Player } from "./support/player.mjs";
 import { exchange, RawSession, upgradeRequest } from "./support/raw.mjs";
-import { serverTest, STOP_DEADLINE_MS } from "./support/server.mjs";
+import { NO_GRACE, serverTest, STOP_DEADLINE_MS } from "./support/server.mjs";
 import { within } from "./support/wait.mjs";
 
 /** A running server takes a change of its users within this. */
@@ -172,45 +174,41 @@ serverTest("whoever joins while others change sees what all see", { users: ["ali
     // The answer to a ping comes after all that was said before; it does not touch the view.
     late.socket.off("activities");
     assert.deepEqual(byUser(await late.ask("get-activities")), final);
-    assert.deepEqual(byUser(view.values()), final);
+    assert.deepEqual(byUser([...view.values()].map(({ seq, ...activity }) => bare(activity))), final);
   }
 });
 
-/** So many changes in one go. */
-function flood(session, changes) {
-  session.socket.cork();
-  for (let game_id = 1; game_id <= changes; game_id += 1) session.send(`42["set-activity",{"state":"PLAYING","game_id":${game_id}}]`);
-  session.socket.uncork();
-}
-
-serverTest("who does not read for a while sees the right state in the end", { timeout: 60_000 }, async (server) => {
-  const slow = await RawSession.join(server, "bob");
+serverTest("who does not read for a while sees the right state in the end", { timeout: 60_000, users: MANY }, async (server) => {
+  const slow = await RawSession.join(server, "slow");
   slow.socket.pause();
-  const busy = await RawSession.join(server, "alice");
-  const CHANGES = 60_000;
-  flood(busy, CHANGES);
-  const last = { user_id: server.id("alice"), socket_id: busy.sid, state: "PLAYING", game_id: CHANGES };
-  const ended = (frame) => frame.includes(`"game_id":${CHANGES}}`);
-  while (!ended(await busy.frame()));
-
+  const sessions = await flood(server);
   slow.socket.resume();
-  let view;
+  const view = new Map();
   let frames = 0;
-  do {
+  let seq = 0;
+  const done = () => sessions.every((_, i) => view.get(i + 3)?.game_id === BURST);
+  while (!done()) {
     const frame = await slow.frame();
     frames += 1;
     const [event, told] = JSON.parse(frame.slice(2));
-    const activity = event === "activities" ? told[0] : told;
-    assert.ok(view === undefined || activity.game_id > view.game_id, `${frame} after ${JSON.stringify(view)}`);
-    view = activity;
-  } while (view.game_id < CHANGES);
-  assert.deepEqual(view, last);
-  assert.ok(frames < CHANGES, "it was not slow enough to miss anything");
+    for (const activity of [told].flat()) {
+      const { user_id, game_id } = activity;
+      assert.ok(view.get(user_id) === undefined || game_id >= view.get(user_id).game_id, `${frame} after ${view.get(user_id)?.game_id}`);
+      assert.ok(activity.seq === undefined || activity.seq > seq, `${activity.seq} after ${seq}`);
+      seq = activity.seq ?? seq;
+      view.set(user_id, bareEvent(event, activity));
+    }
+  }
+  assert.ok(frames < BURST * sessions.length, "it was not slow enough to miss anything");
   slow.send('42["get-activities"]');
-  assert.equal(await slow.frame(), `42["activities",[${JSON.stringify(last)}]]`);
+  const [event, known] = JSON.parse((await slow.frame()).slice(2));
+  assert.equal(event, "activities");
+  assert.deepEqual(bare(known), byUser(view.values()));
+  const late = await RawSession.join(server, "late");
+  assert.deepEqual(late.activities, bare(known));
 });
 
-serverTest("a connection that breaks is a leave", {}, async (server) => {
+serverTest("a connection that breaks is a leave where there is no grace", NO_GRACE, async (server) => {
   const alice = await Player.join(server, "alice");
   const bob = await RawSession.join(server, "bob");
   bob.send('42["set-activity",{"state":"ONLINE"}]');
@@ -389,7 +387,8 @@ serverTest("a restart: clients come back by themselves and report again", {}, as
   await Promise.all(players.map((player) => player.joined()));
   players.forEach((player, i) => assert.notEqual(player.sid, before[i]));
   const answers = await Promise.all(players.map((player, i) => player.ask("set-activity", reports[i])));
-  const expected = players.map((player, i) => ({ user_id: server.id(names[i]), socket_id: player.sid, ...reports[i] }));
+  // They are back in time, so nobody notices: they are shown as what they were.
+  const expected = players.map((player, i) => ({ user_id: server.id(names[i]), socket_id: before[i], ...reports[i] }));
   assert.deepEqual(answers.map(({ activity }) => activity), expected);
   for (const player of players) assert.deepEqual(byUser(await player.ask("get-activities")), expected);
 });
@@ -405,22 +404,20 @@ serverTest("SIGTERM announces no departures, and takes leave of nobody", { users
   for (const session of sessions) {
     assert.equal(await session.closedAtLast(), 1005);
     const frames = session.unread().map(({ frame }) => frame);
-    assert.deepEqual(frames.filter((frame) => !/^42\["activity",\{.*"state":"ONLINE"\}\]$/.test(frame)), []);
+    assert.deepEqual(frames.filter((frame) => !/^42\["activity",\{.*"state":"ONLINE","since":\d+,"seq":\d+\}\]$/.test(frame)), []);
   }
 });
 
-serverTest("SIGTERM: a client that was behind hears of no departures either", { timeout: 60_000 }, async (server) => {
-  const slow = await RawSession.join(server, "bob");
+serverTest("SIGTERM: a client that was behind hears of no departures either", { timeout: 60_000, users: MANY }, async (server) => {
+  const slow = await RawSession.join(server, "slow");
   slow.socket.pause();
-  const busy = await RawSession.join(server, "alice");
-  flood(busy, 60_000);
-  while (!(await busy.frame()).includes('"game_id":60000}'));
+  const sessions = await flood(server);
   const stopped = server.stop();
-  assert.equal(await busy.closedAtLast(), 1005);
+  for (const session of sessions) assert.equal(await session.closedAtLast(), 1005);
   slow.socket.resume();
   assert.equal(await slow.closedAtLast(), 1005);
   await stopped;
-  const departures = slow.unread().filter(({ frame }) => frame.includes('"OFFLINE"'));
+  const departures = slow.unread().filter(({ frame }) => frame?.includes('"OFFLINE"'));
   assert.deepEqual(departures, []);
 });
 

@@ -11,13 +11,11 @@
 
 mod support;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use rollcall::{
     engineio::CloseReason,
-    server::{ClientBundle, Cors, Endpoint, Handler, Limits},
+    server::{Body, ClientBundle, Cors, Endpoint, Handler, Limits},
     socketio::SocketIo,
 };
 use std::{
@@ -192,7 +190,7 @@ impl Program {
                     let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
                     endpoint.handle(request, peer).await
                 } else {
-                    Response::new(Full::new(Bytes::from("a page of the program's own")))
+                    Response::new(Body::from("a page of the program's own"))
                 })
             }
         });

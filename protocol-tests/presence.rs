@@ -1,5 +1,5 @@
-//! Presence without sockets: what follows from the reports of several devices, which payloads are reports, and
-//! what the gateway tells whom.
+//! Presence without sockets: which payloads are reports, which say what a client watches, and what the gateway tells
+//! whom.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,435 +18,61 @@ use rollcall::{
         Application, CloseReason, Message, Revision, SessionHandler,
         outbound::{Delivery, Inbox, Outbound},
     },
-    presence::{Activity, BadReport, Change, Gateway, Hub, Report, Roster, State},
+    presence::{
+        Activity, BadInterest, BadReport, Doing, Gateway, Hub, Interest, MAX_DETAILS, MAX_WATCHED,
+        Published, Rate, Report, Rules, State,
+    },
     socketio::{Client, Settings, SocketId, SocketIo},
     users::{KeyDigest, Role, User, UserId},
 };
 use serde_json::{Value, json, value::RawValue};
 use std::{
-    collections::{BTreeMap, HashMap},
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
-use support::Random;
 
 // ---------------------------------------------------------------------------------------------------------
-// The roster.
-
-/// A user's devices go by letters, and what is told is written `1b PLAYING 42`: user 1, socket b.
-#[derive(Default)]
-struct Table {
-    roster: Roster,
-    sockets: HashMap<String, SocketId>,
-}
-
-impl Table {
-    /// Does what a step says: `1a BUSY`, `1a PLAYING 42`, `1a OFFLINE`, `1a leaves`. What it answers begins
-    /// with `tell` or `known`.
-    fn step(&mut self, step: &str) -> String {
-        let (device, what) = step.split_once(' ').expect("a device and what it does");
-        let user: UserId = device[..device.len() - 1].parse().expect("a user");
-        let socket = *self
-            .sockets
-            .entry(device.to_owned())
-            .or_insert_with(|| SocketId::random().expect("random numbers"));
-        let change = match what {
-            "leaves" => self.roster.leave(user, socket),
-            "OFFLINE" => self.roster.report(user, socket, Report::Withdrawn),
-            state => self
-                .roster
-                .report(user, socket, Report::Doing(parse(state))),
-        };
-        match change {
-            Change::Tell(activity) => format!("tell {}", self.show(activity)),
-            Change::Known(activity) => format!("known {}", self.show(activity)),
-        }
-    }
-
-    fn show(&self, activity: Activity) -> String {
-        let (device, _) = self
-            .sockets
-            .iter()
-            .find(|(_, socket)| **socket == activity.socket_id)
-            .expect("a socket that is known");
-        let user = activity.user_id.to_string();
-        assert!(
-            device.starts_with(&user),
-            "a socket of the user it is told of"
-        );
-        let state = match activity.state {
-            None => "OFFLINE".to_owned(),
-            Some(State::Online) => "ONLINE".to_owned(),
-            Some(State::Busy) => "BUSY".to_owned(),
-            Some(State::Playing { game_id: None }) => "PLAYING".to_owned(),
-            Some(State::Playing { game_id: Some(id) }) => format!("PLAYING {id}"),
-        };
-        format!("{device} {state}")
-    }
-
-    fn all(&self) -> String {
-        let all: Vec<String> = self
-            .roster
-            .activities()
-            .map(|activity| self.show(activity))
-            .collect();
-        all.join(", ")
-    }
-}
-
-fn parse(state: &str) -> State {
-    match state.split_once(' ') {
-        None if state == "ONLINE" => State::Online,
-        None if state == "BUSY" => State::Busy,
-        None if state == "PLAYING" => State::Playing { game_id: None },
-        Some(("PLAYING", id)) => State::Playing {
-            game_id: Some(id.parse().expect("a game")),
-        },
-        _ => panic!("no state: {state}"),
-    }
-}
-
-/// A name, the steps each with its answer, and what everyone knows in the end.
-type Case = (
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    &'static str,
-);
-
-const CASES: &[Case] = &[
-    ("nobody", &[], ""),
-    (
-        "one device",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1a PLAYING 42", "tell 1a PLAYING 42"),
-            ("1a PLAYING 43", "tell 1a PLAYING 43"),
-            ("1a PLAYING", "tell 1a PLAYING"),
-            ("1a BUSY", "tell 1a BUSY"),
-        ],
-        "1a BUSY",
-    ),
-    (
-        "repeats change nothing",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1a ONLINE", "known 1a ONLINE"),
-            ("1a PLAYING 42", "tell 1a PLAYING 42"),
-            ("1a PLAYING 42", "known 1a PLAYING 42"),
-            ("1a PLAYING", "tell 1a PLAYING"),
-            ("1a PLAYING", "known 1a PLAYING"),
-        ],
-        "1a PLAYING",
-    ),
-    (
-        "the higher state wins, whoever came first",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1b BUSY", "tell 1b BUSY"),
-            ("1c PLAYING 1", "tell 1c PLAYING 1"),
-            ("2a PLAYING 1", "tell 2a PLAYING 1"),
-            ("2b BUSY", "known 2a PLAYING 1"),
-            ("2c ONLINE", "known 2a PLAYING 1"),
-        ],
-        "1c PLAYING 1, 2a PLAYING 1",
-    ),
-    (
-        "busy is above online",
-        &[("1a BUSY", "tell 1a BUSY"), ("1b ONLINE", "known 1a BUSY")],
-        "1a BUSY",
-    ),
-    (
-        "of equals the one that changed last wins",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1b ONLINE", "tell 1b ONLINE"),
-            ("1c ONLINE", "tell 1c ONLINE"),
-        ],
-        "1c ONLINE",
-    ),
-    (
-        "a repeat is no change, or two devices would take turns for ever",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1b ONLINE", "tell 1b ONLINE"),
-            ("1a ONLINE", "known 1b ONLINE"),
-            ("1b ONLINE", "known 1b ONLINE"),
-            ("1a ONLINE", "known 1b ONLINE"),
-        ],
-        "1b ONLINE",
-    ),
-    (
-        "another game is a change",
-        &[
-            ("1a PLAYING 1", "tell 1a PLAYING 1"),
-            ("1b PLAYING 2", "tell 1b PLAYING 2"),
-            ("1a PLAYING 1", "known 1b PLAYING 2"),
-            ("1a PLAYING 3", "tell 1a PLAYING 3"),
-            ("1b PLAYING", "tell 1b PLAYING"),
-            ("1a PLAYING 3", "known 1b PLAYING"),
-        ],
-        "1b PLAYING",
-    ),
-    (
-        "the same game on another device is told: the socket is another",
-        &[
-            ("1a PLAYING 1", "tell 1a PLAYING 1"),
-            ("1b PLAYING 1", "tell 1b PLAYING 1"),
-        ],
-        "1b PLAYING 1",
-    ),
-    (
-        "a winner that steps down leaves the place to the next",
-        &[
-            ("1a BUSY", "tell 1a BUSY"),
-            ("1b PLAYING 7", "tell 1b PLAYING 7"),
-            ("1b ONLINE", "tell 1a BUSY"),
-            ("1a ONLINE", "tell 1a ONLINE"),
-        ],
-        "1a ONLINE",
-    ),
-    (
-        "a winner that steps down beside an equal changed last",
-        &[
-            ("1a BUSY", "tell 1a BUSY"),
-            ("1b PLAYING 7", "tell 1b PLAYING 7"),
-            ("1b BUSY", "tell 1b BUSY"),
-            ("1a BUSY", "known 1b BUSY"),
-        ],
-        "1b BUSY",
-    ),
-    (
-        "a loser that changes is not heard of",
-        &[
-            ("1a PLAYING 7", "tell 1a PLAYING 7"),
-            ("1b ONLINE", "known 1a PLAYING 7"),
-            ("1b BUSY", "known 1a PLAYING 7"),
-            ("1b OFFLINE", "known 1a PLAYING 7"),
-            ("1b ONLINE", "known 1a PLAYING 7"),
-        ],
-        "1a PLAYING 7",
-    ),
-    (
-        "OFFLINE withdraws",
-        &[
-            ("1a PLAYING 7", "tell 1a PLAYING 7"),
-            ("1a OFFLINE", "tell 1a OFFLINE"),
-            ("1a OFFLINE", "known 1a OFFLINE"),
-            ("1a leaves", "known 1a OFFLINE"),
-        ],
-        "",
-    ),
-    (
-        "a device that withdrew may come back",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1a OFFLINE", "tell 1a OFFLINE"),
-            ("1a ONLINE", "tell 1a ONLINE"),
-        ],
-        "1a ONLINE",
-    ),
-    (
-        "whoever comes back has changed last",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1b ONLINE", "tell 1b ONLINE"),
-            ("1a OFFLINE", "known 1b ONLINE"),
-            ("1a ONLINE", "tell 1a ONLINE"),
-        ],
-        "1a ONLINE",
-    ),
-    (
-        "OFFLINE of one device uncovers the other",
-        &[
-            ("1a BUSY", "tell 1a BUSY"),
-            ("1b PLAYING 7", "tell 1b PLAYING 7"),
-            ("1b OFFLINE", "tell 1a BUSY"),
-            ("1a OFFLINE", "tell 1a OFFLINE"),
-        ],
-        "",
-    ),
-    (
-        "OFFLINE from a device that said nothing",
-        &[
-            ("1a OFFLINE", "known 1a OFFLINE"),
-            ("1b ONLINE", "tell 1b ONLINE"),
-            ("1a OFFLINE", "known 1b ONLINE"),
-        ],
-        "1b ONLINE",
-    ),
-    (
-        "a winner that leaves falls back to the other, and that is told",
-        &[
-            ("1a BUSY", "tell 1a BUSY"),
-            ("1b PLAYING 7", "tell 1b PLAYING 7"),
-            ("1b leaves", "tell 1a BUSY"),
-            ("1a leaves", "tell 1a OFFLINE"),
-        ],
-        "",
-    ),
-    (
-        "among equals it falls back to the last but one",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1b ONLINE", "tell 1b ONLINE"),
-            ("1c ONLINE", "tell 1c ONLINE"),
-            ("1c leaves", "tell 1b ONLINE"),
-            ("1b leaves", "tell 1a ONLINE"),
-            ("1a leaves", "tell 1a OFFLINE"),
-        ],
-        "",
-    ),
-    (
-        "a loser that leaves is silent",
-        &[
-            ("1a BUSY", "tell 1a BUSY"),
-            ("1b PLAYING 7", "tell 1b PLAYING 7"),
-            ("1a leaves", "known 1b PLAYING 7"),
-            ("1b leaves", "tell 1b OFFLINE"),
-        ],
-        "",
-    ),
-    (
-        "a socket that never said anything leaves in silence",
-        &[
-            ("1a leaves", "known 1a OFFLINE"),
-            ("1b ONLINE", "tell 1b ONLINE"),
-            ("1a leaves", "known 1b ONLINE"),
-        ],
-        "1b ONLINE",
-    ),
-    (
-        "leaving twice is leaving once",
-        &[
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("1a leaves", "tell 1a OFFLINE"),
-            ("1a leaves", "known 1a OFFLINE"),
-        ],
-        "",
-    ),
-    (
-        "users have nothing to do with each other, and stand in the order of their ids",
-        &[
-            ("10a PLAYING 1", "tell 10a PLAYING 1"),
-            ("9a ONLINE", "tell 9a ONLINE"),
-            ("9007199254740991a BUSY", "tell 9007199254740991a BUSY"),
-            ("1a ONLINE", "tell 1a ONLINE"),
-            ("10a leaves", "tell 10a OFFLINE"),
-            ("9a OFFLINE", "tell 9a OFFLINE"),
-            ("10b BUSY", "tell 10b BUSY"),
-        ],
-        "1a ONLINE, 10b BUSY, 9007199254740991a BUSY",
-    ),
-];
-
-#[test]
-fn roster() {
-    for (name, steps, all) in CASES {
-        let mut table = Table::default();
-        for (number, (step, expected)) in steps.iter().enumerate() {
-            assert_eq!(table.step(step), *expected, "{name}: step {number}, {step}");
-        }
-        assert_eq!(table.all(), *all, "{name}");
-    }
-}
-
-/// Whoever only hears what is told knows what a newcomer is told.
-#[test]
-fn what_is_told_adds_up_to_what_is_known() {
-    for seed in 1..=300 {
-        let mut random = Random::new(seed);
-        let mut roster = Roster::default();
-        let sockets: Vec<SocketId> = (0..9)
-            .map(|_| SocketId::random().expect("random numbers"))
-            .collect();
-        // By user: what each device said last, in the order in which they changed.
-        let mut model: BTreeMap<UserId, Vec<(SocketId, State)>> = BTreeMap::new();
-        let mut heard: BTreeMap<UserId, Activity> = BTreeMap::new();
-        for _ in 0..200 {
-            let device = random.below(9) as usize;
-            let (user, socket) = (1 + device as UserId / 3, sockets[device]);
-            let devices = model.entry(user).or_default();
-            let place = devices.iter().position(|(its, _)| *its == socket);
-            let change = match random.below(8) {
-                0 | 1 => {
-                    devices.retain(|(its, _)| *its != socket);
-                    match random.below(2) {
-                        0 => roster.leave(user, socket),
-                        _ => roster.report(user, socket, Report::Withdrawn),
-                    }
-                }
-                number => {
-                    let state = match number {
-                        2 | 3 => State::Online,
-                        4 | 5 => State::Busy,
-                        _ => State::Playing {
-                            game_id: [None, Some(0), Some(1)][random.below(3) as usize],
-                        },
-                    };
-                    if place.is_none_or(|place| devices[place].1 != state) {
-                        devices.retain(|(its, _)| *its != socket);
-                        devices.push((socket, state));
-                    }
-                    roster.report(user, socket, Report::Doing(state))
-                }
-            };
-            if let Change::Tell(activity) = change {
-                assert_eq!(activity.user_id, user, "seed {seed}");
-                let before = match activity.state {
-                    Some(_) => heard.insert(user, activity),
-                    None => heard.remove(&user),
-                };
-                assert_ne!(before, Some(activity), "seed {seed}: that was known");
-            }
-            let rank = |state: &State| match state {
-                State::Online => 0,
-                State::Busy => 1,
-                State::Playing { .. } => 2,
-            };
-            let expected: Vec<Activity> = model
-                .iter()
-                .filter_map(|(user, devices)| {
-                    let (socket, state) = devices.iter().max_by_key(|(_, state)| rank(state))?;
-                    Some(Activity {
-                        user_id: *user,
-                        socket_id: *socket,
-                        state: Some(*state),
-                    })
-                })
-                .collect();
-            let known: Vec<Activity> = roster.activities().collect();
-            assert_eq!(known, expected, "seed {seed}");
-            let heard: Vec<Activity> = heard.values().copied().collect();
-            assert_eq!(heard, expected, "seed {seed}");
-        }
-    }
-}
+// Activities.
 
 #[test]
 fn activities_on_the_wire() {
     let socket_id = SocketId::random().expect("random numbers");
     let playing = |game_id| Some(State::Playing { game_id });
     let table = [
-        (None, r#""OFFLINE""#),
-        (Some(State::Online), r#""ONLINE""#),
-        (Some(State::Busy), r#""BUSY""#),
-        (playing(None), r#""PLAYING""#),
-        (playing(Some(0)), r#""PLAYING","game_id":0"#),
+        (None, None, r#""OFFLINE""#),
+        (Some(State::Online), None, r#""ONLINE""#),
+        (Some(State::Busy), None, r#""BUSY""#),
+        (playing(None), None, r#""PLAYING""#),
+        (playing(Some(0)), None, r#""PLAYING","game_id":0"#),
         (
             playing(Some(9_007_199_254_740_991)),
-            r#""PLAYING","game_id":9007199254740991"#,
+            Some("é \"🎮\""),
+            r#""PLAYING","game_id":9007199254740991,"details":"é \"🎮\"""#,
+        ),
+        (
+            Some(State::Busy),
+            Some("a call"),
+            r#""BUSY","details":"a call""#,
         ),
     ];
-    for (state, tail) in table {
+    for (state, details, tail) in table {
+        let doing = state.map(|state| Doing {
+            state,
+            details: details.map(Arc::from),
+        });
         let activity = Activity {
             user_id: 7,
             socket_id,
-            state,
+            doing,
+            since: 1_700_000_000_000,
         };
+        let start = format!(r#"{{"user_id":7,"socket_id":"{socket_id}","state":{tail}"#);
         let wire = serde_json::to_string(&activity).expect("it can be encoded");
-        let expected = format!(r#"{{"user_id":7,"socket_id":"{socket_id}","state":{tail}}}"#);
-        assert_eq!(wire, expected);
+        assert_eq!(wire, format!(r#"{start},"since":1700000000000}}"#));
+        let wire = serde_json::to_string(&Published { activity, seq: 9 });
+        let expected = format!(r#"{start},"since":1700000000000,"seq":9}}"#);
+        assert_eq!(wire.expect("it can be encoded"), expected);
     }
 }
 
@@ -470,18 +96,34 @@ fn nested(levels: usize) -> [String; 3] {
     ]
 }
 
-const PLAYING_42: Report = Report::Doing(State::Playing { game_id: Some(42) });
-const PLAYING: Report = Report::Doing(State::Playing { game_id: None });
-const ONLINE: Report = Report::Doing(State::Online);
-const BUSY: Report = Report::Doing(State::Busy);
+const PLAYING_42: Report = just(State::Playing { game_id: Some(42) });
+const PLAYING: Report = just(State::Playing { game_id: None });
+const ONLINE: Report = just(State::Online);
+const BUSY: Report = just(State::Busy);
+
+/// A state and no words.
+const fn just(state: State) -> Report {
+    Report::Doing(Doing {
+        state,
+        details: None,
+    })
+}
+
+/// Busy, in these words.
+fn busy_with(details: &str) -> Report {
+    Report::Doing(Doing {
+        state: State::Busy,
+        details: Some(Arc::from(details)),
+    })
+}
 
 fn good_reports() -> Vec<(String, Report)> {
     let playing = |game_id| {
-        Report::Doing(State::Playing {
+        just(State::Playing {
             game_id: Some(game_id),
         })
     };
-    let largest = playing((1 << 53) - 1);
+    let largest = || playing((1 << 53) - 1);
     let table = [
         (r#"{"state":"ONLINE"}"#, ONLINE),
         (r#"{"state":"BUSY"}"#, BUSY),
@@ -504,10 +146,13 @@ fn good_reports() -> Vec<(String, Report)> {
         (r#"{"state":"PLAYING","game_id":0}"#, playing(0)),
         (r#"{"state":"PLAYING","game_id":-0}"#, playing(0)),
         (r#"{"state":"PLAYING","game_id":-0.0}"#, playing(0)),
-        (r#"{"state":"PLAYING","game_id":9007199254740991}"#, largest),
+        (
+            r#"{"state":"PLAYING","game_id":9007199254740991}"#,
+            largest(),
+        ),
         (
             r#"{"state":"PLAYING","game_id":9007199254740991.0}"#,
-            largest,
+            largest(),
         ),
         (
             r#"{"state":"PLAYING","game_id":9007199254740990.0}"#,
@@ -558,6 +203,27 @@ fn good_reports() -> Vec<(String, Report)> {
             r#"{"game_id":42,"state":"PLAYING","game_id":null}"#,
             PLAYING,
         ),
+        // Words: no words are none.
+        (
+            r#"{"state":"BUSY","details":"in a call"}"#,
+            busy_with("in a call"),
+        ),
+        (
+            r#"{"state":"BUSY","details":"\u0069n a\u0020call"}"#,
+            busy_with("in a call"),
+        ),
+        (r#"{"state":"BUSY","details":null}"#, BUSY),
+        (r#"{"state":"BUSY","details":""}"#, BUSY),
+        (r#"{"state":"BUSY","details":" "}"#, busy_with(" ")),
+        (
+            r#"{"state":"BUSY","details":7,"details":"x"}"#,
+            busy_with("x"),
+        ),
+        (
+            r#"{"state":"BUSY","details":"<b>\"\ud83d\ude00\u2028"}"#,
+            busy_with("<b>\"😀\u{2028}"),
+        ),
+        (r#"{"state":"OFFLINE","details":"bye"}"#, Report::Withdrawn),
         // Escapes are another way to write the same.
         (r#"{"\u0073tate":"BUSY"}"#, BUSY),
         (r#"{"state":"\u0042USY"}"#, BUSY),
@@ -566,6 +232,12 @@ fn good_reports() -> Vec<(String, Report)> {
         .into_iter()
         .map(|(json, report)| (json.to_owned(), report))
         .collect();
+    // Characters are counted, not bytes, nor what JavaScript counts.
+    for one in ["x", "é", "😀"] {
+        let longest = one.repeat(MAX_DETAILS);
+        let json = json!({"state": "BUSY", "details": longest}).to_string();
+        table.push((json, busy_with(&longest)));
+    }
     // Room for what other programs add: 64 levels, one of them the payload itself.
     for deep in nested(62) {
         table.push((format!(r#"{{"state":"BUSY","extra":[{deep}]}}"#), BUSY));
@@ -579,7 +251,7 @@ fn good_reports() -> Vec<(String, Report)> {
 
 /// What is no report, and why.
 fn bad_reports() -> Vec<(String, BadReport)> {
-    use BadReport::{GameId, Missing, NoState, NotAnObject, TooDeep, UnknownState};
+    use BadReport::{Details, GameId, Missing, NoState, NotAnObject, TooDeep, UnknownState};
     let table = [
         ("null", Missing),
         ("[]", NotAnObject),
@@ -663,6 +335,17 @@ fn bad_reports() -> Vec<(String, BadReport)> {
         (r#"{"state":"PLAYING","game_id":1e400}"#, GameId),
         (r#"{"state":"PLAYING","game_id":-1e400}"#, GameId),
         (r#"{"state":"PLAYING","game_id":42,"game_id":-1}"#, GameId),
+        (r#"{"state":"BUSY","details":7}"#, Details),
+        (r#"{"state":"BUSY","details":true}"#, Details),
+        (r#"{"state":"BUSY","details":["x"]}"#, Details),
+        (r#"{"state":"BUSY","details":{}}"#, Details),
+        (r#"{"state":"BUSY","details":"\ud800"}"#, Details),
+        (r#"{"state":"BUSY","details":"x\ny"}"#, Details),
+        (r#"{"state":"BUSY","details":"\u0000"}"#, Details),
+        (r#"{"state":"BUSY","details":"\u001b[2J"}"#, Details),
+        (r#"{"state":"BUSY","details":"\u007f"}"#, Details),
+        (r#"{"state":"BUSY","details":"\u0085"}"#, Details),
+        (r#"{"state":"OFFLINE","details":7}"#, Details),
         // A wrong game is wrong whatever the state.
         (r#"{"state":"ONLINE","game_id":-1}"#, GameId),
         (r#"{"state":"OFFLINE","game_id":"x"}"#, GameId),
@@ -671,6 +354,11 @@ fn bad_reports() -> Vec<(String, BadReport)> {
         .into_iter()
         .map(|(json, error)| (json.to_owned(), error))
         .collect();
+    for one in ["x", "é", "😀"] {
+        let too_long = one.repeat(MAX_DETAILS + 1);
+        let json = json!({"state": "BUSY", "details": too_long}).to_string();
+        table.push((json, Details));
+    }
     let digits = "9".repeat(10_000);
     table.push((
         format!(r#"{{"state":"PLAYING","game_id":{digits}}}"#),
@@ -701,7 +389,7 @@ fn reports() {
     let mut wrong = Vec::new();
     for (json, expected) in good_reports() {
         let report = Report::parse(Some(raw(&json)));
-        if report != Ok(expected) {
+        if report.as_ref() != Ok(&expected) {
             wrong.push(format!("{json:.100}: {report:?} instead of {expected:?}"));
         }
     }
@@ -734,6 +422,10 @@ fn a_refusal_says_what_would_do() {
             BadReport::GameId,
             "game_id must be a whole number from 0 to 9007199254740991",
         ),
+        (
+            BadReport::Details,
+            "details must be a text of at most 128 characters",
+        ),
     ];
     for (error, says) in table {
         assert!(error.to_string().contains(says), "{error}");
@@ -762,6 +454,119 @@ fn no_payload_does_harm_whatever_is_wrong_with_it() {
 }
 
 // ---------------------------------------------------------------------------------------------------------
+// Interests.
+
+/// Watches these.
+fn users(ids: impl IntoIterator<Item = UserId>) -> Interest {
+    Interest::Users(Arc::new(ids.into_iter().collect()))
+}
+
+fn good_interests() -> Vec<(String, Interest)> {
+    let table = [
+        (r#"{"all":true}"#, Interest::All),
+        (r#"{ "all" : true , "extra" : [[]] }"#, Interest::All),
+        (r#"{"users":[]}"#, users([])),
+        (r#"{"users":[1,2,1]}"#, users([1, 2])),
+        (r#"{"users":[9007199254740991]}"#, users([(1 << 53) - 1])),
+        // Nobody has these ids, which is no mistake: users come and go.
+        (
+            r#"{"users":[0,18446744073709551615]}"#,
+            users([0, u64::MAX]),
+        ),
+        // What is null is not there.
+        (r#"{"all":null,"users":[1]}"#, users([1])),
+        (r#"{"all":true,"users":null}"#, Interest::All),
+    ];
+    let mut table: Vec<(String, Interest)> = table
+        .into_iter()
+        .map(|(json, interest)| (json.to_owned(), interest))
+        .collect();
+    let most = MAX_WATCHED as u64;
+    table.push((
+        json!({"users": Vec::from_iter(0..most)}).to_string(),
+        users(0..most),
+    ));
+    table
+}
+
+/// What says no interest, and why.
+fn bad_interests() -> Vec<(String, BadInterest)> {
+    use BadInterest::{All, Neither, TooMany, Users};
+    let table = [
+        ("null", Neither),
+        ("[]", Neither),
+        ("[true]", Neither),
+        ("[true,null]", Neither),
+        ("[null,[1]]", Neither),
+        ("[1,2]", Neither),
+        ("true", Neither),
+        (r#""all""#, Neither),
+        ("7", Neither),
+        ("{}", Neither),
+        (r#"{"All":true}"#, Neither),
+        (r#"{"all":null}"#, Neither),
+        (r#"{"all":true,"users":[1]}"#, Neither),
+        (r#"{"all":false,"users":[1]}"#, Neither),
+        (r#"{"all":false}"#, All),
+        (r#"{"all":"true"}"#, All),
+        (r#"{"all":1}"#, All),
+        (r#"{"all":[true]}"#, All),
+        (r#"{"users":1}"#, Users),
+        (r#"{"users":"1"}"#, Users),
+        (r#"{"users":true}"#, Users),
+        (r#"{"users":{"0":1}}"#, Users),
+        (r#"{"users":["1"]}"#, Users),
+        (r#"{"users":[1,null]}"#, Users),
+        (r#"{"users":[-1]}"#, Users),
+        (r#"{"users":[1.5]}"#, Users),
+        (r#"{"users":[18446744073709551616]}"#, Users),
+        (r#"{"users":[[1]]}"#, Users),
+        (r#"{"users":[1,"x"]}"#, Users),
+    ];
+    let mut table: Vec<(String, BadInterest)> = table
+        .into_iter()
+        .map(|(json, error)| (json.to_owned(), error))
+        .collect();
+    for too_many in [MAX_WATCHED as u64 + 1, 100_000] {
+        let json = json!({"users": Vec::from_iter(0..too_many)}).to_string();
+        table.push((json, TooMany));
+    }
+    // The same one a thousand and one times is too many, too.
+    table.push((
+        json!({"users": vec![1; MAX_WATCHED + 1]}).to_string(),
+        TooMany,
+    ));
+    table
+}
+
+#[test]
+fn interests() {
+    let mut wrong = Vec::new();
+    let good = good_interests()
+        .into_iter()
+        .map(|(json, interest)| (json, Ok(interest)));
+    let bad = bad_interests()
+        .into_iter()
+        .map(|(json, error)| (json, Err(error)));
+    for (json, expected) in good.chain(bad) {
+        let interest = Interest::parse(Some(raw(&json)));
+        if interest != expected {
+            wrong.push(format!("{json:.100}: {interest:?} instead of {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(Interest::parse(None), Err(BadInterest::Neither));
+    for (error, says) in [
+        (BadInterest::Neither, "users"),
+        (BadInterest::All, "all must be true"),
+        (BadInterest::Users, "users must be a list"),
+        (BadInterest::TooMany, "users must not have more than 1000"),
+    ] {
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------
 // The gateway, with clients that are two ends of a queue.
 
 struct Community {
@@ -778,7 +583,7 @@ struct Player {
 impl Community {
     fn new(ring: usize) -> Self {
         let mut io = SocketIo::builder(Settings::default());
-        io.of("/", Gateway::new(Hub::new(ring)));
+        io.of("/", Gateway::new(Hub::new(ring, Rules::default())));
         Self {
             application: io.build(),
         }
@@ -860,7 +665,7 @@ impl Player {
     fn leaves(mut self) {
         let last_word = self
             .client
-            .handle_close(Instant::now(), CloseReason::TransportClosed);
+            .handle_close(Instant::now(), CloseReason::ClientClosed);
         assert!(last_word.is_empty());
     }
 }
@@ -871,7 +676,39 @@ fn event(frame: &str) -> (String, Value) {
     let json = frame
         .strip_prefix("42")
         .unwrap_or_else(|| panic!("no event: {frame}"));
-    serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {frame}"))
+    let (name, argument): (String, Value) =
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {frame}"));
+    let argument = bare(argument, name == "activity");
+    (name, argument)
+}
+
+/// Activities without what depends on when they came: `since`, and `seq` where it has to be.
+#[track_caller]
+fn bare(mut value: Value, has_seq: bool) -> Value {
+    match &mut value {
+        Value::Array(activities) => {
+            for activity in activities {
+                *activity = bare(activity.take(), has_seq);
+            }
+        }
+        Value::Object(members) if members.contains_key("user_id") => {
+            let since = members.remove("since").and_then(|since| since.as_u64());
+            let since = since.unwrap_or_else(|| panic!("no since: {members:?}"));
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.expect("a clock").as_millis();
+            let age = now.checked_sub(since.into());
+            assert!(age.is_some_and(|age| age < 600_000), "since {since}");
+            let seq = members.remove("seq").map(|seq| seq.is_u64());
+            assert_eq!(seq, has_seq.then_some(true), "seq: {members:?}");
+        }
+        Value::Object(members) => {
+            if let Some(activity) = members.get_mut("activity") {
+                *activity = bare(activity.take(), has_seq);
+            }
+        }
+        _ => {}
+    }
+    value
 }
 
 /// The argument of an ack.
@@ -881,7 +718,7 @@ fn ack(frame: &str, id: u64) -> Value {
         .strip_prefix(&format!("43{id}"))
         .unwrap_or_else(|| panic!("not the ack {id}: {frame}"));
     let [argument]: [Value; 1] = serde_json::from_str(json).expect("one argument");
-    argument
+    bare(argument, false)
 }
 
 fn offline(user_id: UserId, socket_id: &str) -> Value {
@@ -1030,4 +867,55 @@ fn whoever_left_the_namespace_hears_and_counts_no_more() {
     assert_eq!(welcome.len(), 2, "as a newcomer");
     let same = format!(r#"40{{"sid":"{}"}}"#, alice.socket_id);
     assert_ne!(welcome[0], same, "and under a new id");
+}
+
+#[test]
+fn what_falls_due_is_done_though_nobody_says_anything() {
+    // On one thread, so that the timekeeper waits when it is said to.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let test = async {
+        let rules = Rules {
+            grace: support::milliseconds(50),
+            rate: Rate::default(),
+        };
+        let hub = Hub::new(16, rules);
+        let timekeeper = tokio::spawn({
+            let hub = Arc::clone(&hub);
+            async move { hub.keep_time().await }
+        });
+        // It waits already, for nothing.
+        tokio::task::yield_now().await;
+        let id = || SocketId::random().expect("random numbers");
+        let busy = || Doing {
+            state: State::Busy,
+            details: None,
+        };
+        let is_gone = || hub.activities().0.is_empty();
+        hub.restore(vec![Activity {
+            user_id: 1,
+            socket_id: id(),
+            doing: Some(busy()),
+            since: 0,
+        }]);
+        assert!(!is_gone());
+        support::until(is_gone).await;
+
+        // Another waits for longer.
+        let hour = std::time::Duration::from_secs(3600);
+        let lease = |user_id, ttl| hub.lease(user_id, id(), Some(busy()), ttl).map(drop);
+        lease(2, hour).expect("a lease");
+        lease(3, support::milliseconds(50)).expect("a lease");
+        support::until(|| hub.activity(3).is_none()).await;
+        let (activities, seq) = hub.activities();
+        assert_eq!((activities.len(), activities[0].user_id, seq), (1, 2, 4));
+        timekeeper.abort();
+    };
+    runtime.block_on(async {
+        let limit = std::time::Duration::from_secs(60);
+        let in_time = tokio::time::timeout(limit, test).await;
+        assert!(in_time.is_ok(), "nobody did what was due");
+    });
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { TRANSPORTS } from "./support/client.mjs";
 import { exampleTest } from "./support/example.mjs";
 import { Player } from "./support/player.mjs";
-import { serverTest } from "./support/server.mjs";
+import { NO_GRACE, serverTest } from "./support/server.mjs";
 import { within } from "./support/wait.mjs";
 
 /** A Python that has requirements.txt; `run` makes one. */
@@ -25,7 +25,7 @@ async function python(server, ...args) {
 }
 
 for (const [on, transports] of Object.entries(TRANSPORTS)) {
-  serverTest(`python-socketio, ${on}: a player among others`, { timeout: 60_000 }, async (server) => {
+  serverTest(`python-socketio, ${on}: a player among others`, { ...NO_GRACE, timeout: 60_000 }, async (server) => {
     const alice = await Player.join(server, "alice");
     await alice.ask("set-activity", { state: "PLAYING", game_id: 42 });
     await alice.next("activity");

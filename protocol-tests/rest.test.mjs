@@ -83,6 +83,20 @@ serverTest("/api/users lists whom the asker may see", { users }, async (server) 
   }
 });
 
+serverTest("/api/users/{id} shows one, to whom the list shows it", { users }, async (server) => {
+  const list = (await get(server, "/api/users", withKey(server, "root"))).body;
+  for (const user of list) {
+    assert.deepEqual((await get(server, `/api/users/${user.id}`, withKey(server, "root"))).body, user);
+    assert.equal(user.last_seen, null, "nobody was ever here");
+  }
+  const statuses = async (asker) =>
+    Promise.all([1, 2, 3, 4, 5, 6, 7, 0, "99999999999999999999"].map(async (id) => (await get(server, `/api/users/${id}`, withKey(server, asker))).status));
+  assert.deepEqual(await statuses("alice"), [200, 200, 404, 404, 200, 404, 404, 404, 404]);
+  assert.deepEqual(await statuses("root"), [200, 200, 200, 200, 200, 404, 404, 404, 404]);
+  assertError(await get(server, "/api/users/77", withKey(server, "root")), 404, "Not Found");
+  assertError(await get(server, "/api/users/2"), 401, "Unauthorized");
+});
+
 serverTest("/api/status is open to all, and tells an admin more", { users }, async (server) => {
   const { status, body } = await get(server, "/api/status");
   assert.equal(status, 200);
@@ -98,7 +112,7 @@ serverTest("/api/status is open to all, and tells an admin more", { users }, asy
 serverTest("other paths and methods", { users }, async (server) => {
   const moved = await get(server, "/api/health");
   assert.deepEqual([moved.status, moved.headers.get("location")], [308, "/api/status"]);
-  for (const path of ["/", "/nothing", "/api", "/api/users/2", "/socket.io", "/socket.io/x", "/api/socket.io/"]) {
+  for (const path of ["/", "/nothing", "/api", "/api/users/", "/api/users/+2", "/api/users/2/", "/api/users/x/activity", "/api/activities/", "/socket.io", "/socket.io/x", "/api/socket.io/"]) {
     assertError(await get(server, path), 404, "Not Found");
   }
   for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
@@ -113,6 +127,10 @@ serverTest("other paths and methods", { users }, async (server) => {
 serverTest("without activities REST goes on", { users, env: { SERVER_ONLINE_ACTIVITIES_DISABLED: "yes" } }, async (server) => {
   assertError(await get(server, "/socket.io/?EIO=4&transport=websocket", withKey(server, "alice")), 404, "Not Found");
   assert.equal((await get(server, "/api/users/me", withKey(server, "alice"))).status, 200);
+  assert.equal((await get(server, "/api/users/1", withKey(server, "alice"))).body.last_seen, null);
+  for (const path of ["/api/activities", "/api/activities/stream", "/api/users/2/activity", "/api/users/me/activity"]) {
+    assertError(await get(server, path, withKey(server, "alice")), 404, "Not Found");
+  }
   await server.logged(/SERVER_ONLINE_ACTIVITIES_DISABLED/);
 });
 

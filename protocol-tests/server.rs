@@ -2101,11 +2101,11 @@ fn a_slow_reader_of_a_topic_is_brought_up_to_date_and_costs_nobody_anything() {
 mod presence {
     use super::support::{Client, Server, Setup, run};
     use rollcall::{
-        presence::{Gateway, Hub},
+        presence::{Gateway, Hub, Rate, Rules},
         users::{KeyDigest, Role, User},
     };
     use serde_json::Value;
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     /// The user whose number is his name.
     fn user(name: &str) -> Option<Arc<User>> {
@@ -2119,9 +2119,17 @@ mod presence {
         }))
     }
 
+    /// Whoever goes is gone, and everyone may change as often as it likes: every change is published.
     fn server(ring: usize) -> Server<Gateway> {
+        let rules = Rules {
+            grace: Duration::ZERO,
+            rate: Rate {
+                burst: u32::MAX,
+                interval: Duration::from_nanos(1),
+            },
+        };
         Server::start(
-            Arc::new(Gateway::new(Hub::new(ring))),
+            Arc::new(Gateway::new(Hub::new(ring, rules))),
             user,
             Setup::default(),
         )

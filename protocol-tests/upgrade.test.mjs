@@ -10,7 +10,7 @@ import { io as io3 } from "socket.io-client-3";
 import { Player } from "./support/player.mjs";
 import { assertOk, assertRefused, BAD_REQUEST, PollingSession } from "./support/polling.mjs";
 import { exchange, upgradeRequest } from "./support/raw.mjs";
-import { serverTest } from "./support/server.mjs";
+import { NO_GRACE, serverTest } from "./support/server.mjs";
 import { DEADLINE_MS, until, within } from "./support/wait.mjs";
 
 const NO_STATUS = 1005;
@@ -380,7 +380,7 @@ serverTest("a second WebSocket gets its 101 and is closed, the first is unharmed
   await alice.gone();
 });
 
-serverTest("the session ends while it upgrades: the WebSocket goes with it", {}, async (server, t) => {
+serverTest("the session ends while it upgrades: the WebSocket goes with it", NO_GRACE, async (server, t) => {
   const bob = await Player.join(server, "bob");
   const ways = {
     "1 in a POST": (alice) => alice.send("1"),
@@ -438,7 +438,7 @@ serverTest("a new key while it upgrades", {}, async (server) => {
 // ---------------------------------------------------------------------------------------------------------------------
 // The heartbeat across the switch
 
-const FAST = { env: { ENGINE_PING_INTERVAL_MS: "200", ENGINE_PING_TIMEOUT_MS: "300" } };
+const FAST = { env: { ...NO_GRACE.env, ENGINE_PING_INTERVAL_MS: "200", ENGINE_PING_TIMEOUT_MS: "300" } };
 
 serverTest("an upgrade while a ping is unanswered: no pong, no session", FAST, async (server) => {
   const bob = await Player.join(server, "bob");

@@ -1,18 +1,22 @@
 //! The daemon: all of it put together.
 
 use crate::{
-    api::{Api, Authenticator, SocketIoEngine},
+    api::{Activities, Api, Authenticator, SocketIoEngine, Streams},
     cli,
     config::{Config, unknown_variables},
     engineio::Timing,
     logger,
-    presence::{Gateway, Hub},
+    presence::{Gateway, Hub, Keeper, Observer, Player, Rules},
     server::{self, ClientBundle, ClientBundleError, Cors, Engine, Limits, Settings},
     socketio::{self, SocketIo, Sockets},
     users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
+    webhooks::{Pace, TlsError, Webhooks},
 };
 use hyper::header::{HeaderValue, InvalidHeaderValue};
-use std::{env, error::Error, fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    env, error::Error, fmt, future::pending, io, net::SocketAddr, path::Path, sync::Arc,
+    time::Duration,
+};
 use tokio::{
     runtime, select,
     signal::unix::{Signal, SignalKind, signal},
@@ -49,6 +53,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let client_bundle = client_bundle
         .transpose()
         .map_err(StartError::ClientBundle)?;
+    let webhooks = webhooks(config).map_err(StartError::Webhooks)?;
     let defaults = Limits::default();
     let limits = Limits {
         max_sessions: config.max_sessions,
@@ -68,11 +73,30 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(StartError::Runtime)?;
     let mut signals = Signals::new().map_err(StartError::Runtime)?;
 
-    let online =
-        (!config.online_activities_disabled).then(|| go_online(config, &directory, &limits));
+    let online = (!config.online_activities_disabled)
+        .then(|| go_online(config, &directory, &limits))
+        .transpose()
+        .map_err(StartError::Users)?;
+    if let (Some(online), Some(webhooks)) = (&online, &webhooks) {
+        online
+            .hub
+            .observe(Arc::clone(webhooks) as Arc<dyn Observer>);
+    }
     let engine = online.as_ref().map(|online| Arc::clone(&online.engine));
+    let activities = online.as_ref().map(|online| Activities {
+        hub: Arc::clone(&online.hub),
+        streams: Arc::clone(&online.streams),
+        public_read: config.activity_public_read,
+        body_timeout: config.post_timeout,
+    });
     let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
-    let api = Arc::new(Api::new(engine.clone(), client_bundle, users, cors));
+    let api = Arc::new(Api::new(
+        engine.clone(),
+        client_bundle,
+        activities,
+        users,
+        cors,
+    ));
     greet(address, first_key.as_ref()).map_err(StartError::Output)?;
     if engine.is_none() {
         log::info!("SERVER_ONLINE_ACTIVITIES_DISABLED is set: there is no Socket.IO endpoint");
@@ -85,8 +109,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         async move { stop.wait_for(|stop| *stop).await.map_or((), drop) }
     };
     let end_sessions = || async {
-        if let Some(engine) = &engine {
-            engine.shut_down().await;
+        if let Some(online) = &online {
+            online.streams.shut_down();
+            online.engine.shut_down().await;
         }
     };
     let served = async {
@@ -94,7 +119,15 @@ async fn serve(config: &Config) -> Result<(), StartError> {
             stopped().await;
             end_sessions().await;
         };
-        tokio::join!(server::serve(listener, api, &limits, stopped()), sessions);
+        let saved = async {
+            stopped().await;
+            if let Some(online) = &online {
+                online.keeper.save().await;
+            }
+        };
+        let serving = server::serve(listener, api, &limits, stopped());
+        // What is known is written down before those who are connected are told to go.
+        tokio::join!(saved, serving, sessions);
         // The last requests may have opened sessions.
         end_sessions().await;
     };
@@ -103,6 +136,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
             () = signals.next() => {}
             // Never ends by itself.
             () = follow_users(&directory, online.as_ref()) => {}
+            () = keep_time(online.as_ref()) => {}
         }
         log::info!("stopping");
         stop.send_replace(true);
@@ -114,6 +148,12 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     select! {
         () = served => {}
         () = watched => {}
+    }
+    if let Some(webhooks) = webhooks {
+        select! {
+            () = webhooks.finish(FAREWELL) => {}
+            () = signals.next() => {}
+        }
     }
     log::info!("stopped");
     Ok(())
@@ -149,15 +189,42 @@ fn cors(origins: &[String]) -> Result<Cors, StartError> {
 /// How long a session may be nobody's.
 const NOBODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The Socket.IO endpoint, and the sockets that are on it.
+/// How long a stream may be silent: proxies take one that is for dead, usually after a minute. A server whose clients
+/// are asked more often whether they are there has its reasons, and they hold here, too.
+const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// All that tells what everyone does: the Socket.IO endpoint with the sockets that are on it, the streams, and what is
+/// written down.
 struct Online {
     engine: Arc<SocketIoEngine>,
-    sockets: Arc<Sockets<Arc<User>>>,
+    hub: Arc<Hub>,
+    sockets: Arc<Sockets<Player>>,
+    streams: Arc<Streams>,
+    keeper: Keeper,
 }
 
-fn go_online(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -> Online {
+fn go_online(
+    config: &Config,
+    directory: &Arc<FileDirectory>,
+    limits: &Limits,
+) -> Result<Online, UserFileError> {
     let users: Arc<dyn Directory> = Arc::clone(directory) as Arc<dyn Directory>;
-    let gateway = Gateway::new(Hub::new(RING)).with_keys_of(Arc::clone(&users));
+    let hub = Hub::new(
+        RING,
+        Rules {
+            grace: config.activity_grace,
+            ..Rules::default()
+        },
+    );
+    let keeper = Keeper::open(Arc::clone(&hub), &UserFile::new(&config.users_file))?;
+    expel(&hub, directory);
+    let streams = Streams::new(
+        Arc::clone(&hub),
+        Arc::clone(&users),
+        config.max_streams,
+        STREAM_HEARTBEAT.min(config.ping_interval),
+    );
+    let gateway = Gateway::new(Arc::clone(&hub)).with_keys_of(Arc::clone(&users));
     let authenticator = Authenticator::new(users).let_key_follow(config.auth_connect_payload);
     let timing = Timing {
         ping_interval: config.ping_interval,
@@ -183,27 +250,73 @@ fn go_online(config: &Config, directory: &Arc<FileDirectory>, limits: &Limits) -
         None => usual.min(NOBODY_TIMEOUT),
     });
     let engine = Engine::new(io.build(), authenticator, settings);
-    Online { engine, sockets }
+    Ok(Online {
+        engine,
+        hub,
+        sockets,
+        streams,
+        keeper,
+    })
+}
+
+/// Whoever may not come in does nothing any more.
+fn expel(hub: &Hub, directory: &FileDirectory) {
+    if let Err(error) = hub.expel(|user_id| !directory.may_enter(user_id)) {
+        log::error!("the end of an activity was not told: {error}");
+    }
+}
+
+/// How long the server waits at its end for changes to be delivered.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What tells another server of each change, if there is one to tell.
+fn webhooks(config: &Config) -> Result<Option<Arc<Webhooks>>, TlsError> {
+    let is_online = !config.online_activities_disabled;
+    let Some(url) = config.webhook_url.as_ref().filter(|_| is_online) else {
+        return Ok(None);
+    };
+    let webhooks = Webhooks::start(url, config.webhook_secret.as_ref(), Pace::default())?;
+    log::info!("changes are told to {url}");
+    Ok(Some(webhooks))
 }
 
 /// Keeps up with the users for ever: whoever was removed, deactivated or got another key is disconnected.
 async fn follow_users(directory: &FileDirectory, online: Option<&Online>) {
     let sweep = || {
-        let Some(Online { engine, sockets }) = online else {
+        let Some(Online {
+            engine,
+            hub,
+            sockets,
+            streams,
+            ..
+        }) = online
+        else {
             return;
         };
+        streams.sweep();
         let is_over = |user: &Arc<User>| !directory.is_current(user);
         engine
             .sessions()
             .disconnect(|user| user.as_ref().is_some_and(is_over));
         // Those who came as nobody and said later who they are.
         for socket in sockets.all() {
-            if is_over(socket.data()) {
+            if is_over(socket.data().user()) {
                 socket.close();
             }
         }
+        expel(hub, directory);
     };
     directory.watch(sweep).await;
+}
+
+/// Lets come to pass what falls due, and writes down what is known, for ever.
+async fn keep_time(online: Option<&Online>) {
+    match online {
+        Some(online) => {
+            tokio::join!(online.hub.keep_time(), online.keeper.keep());
+        }
+        None => pending().await,
+    }
 }
 
 /// Says where the server is, and on the first start how to get in.
@@ -261,6 +374,8 @@ pub enum StartError {
     Users(UserFileError),
     /// There is no such client bundle.
     ClientBundle(ClientBundleError),
+    /// There can be no webhooks.
+    Webhooks(TlsError),
     /// An origin cannot stand in a header.
     Origin(InvalidHeaderValue),
     /// The address cannot be listened on.
@@ -281,6 +396,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Users(error) => error.fmt(f),
             Self::ClientBundle(error) => write!(f, "CLIENT_BUNDLE_DIR: {error}"),
+            Self::Webhooks(error) => write!(f, "WEBHOOK_URL: {error}"),
             Self::Origin(error) => write!(f, "SERVER_CORS_ALLOWED_ORIGINS cannot be used: {error}"),
             Self::Listen { port, error } if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(

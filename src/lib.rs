@@ -16,6 +16,7 @@
 //! The daemon stands on these:
 //!
 //! * [`presence`]: what everyone does, and who is told.
+//! * [`webhooks`]: another server that is told, in builds with that feature.
 //! * [`users`]: who may come in.
 //! * [`api`]: the HTTP answers, and who asks.
 //! * [`config`], [`cli`], [`logger`]: how an operator speaks with it.
@@ -46,3 +47,6 @@ pub mod logger;
 pub mod presence;
 #[cfg(feature = "daemon")]
 pub mod users;
+#[cfg(feature = "daemon")]
+#[cfg_attr(not(feature = "webhooks"), path = "no_webhooks.rs")]
+pub mod webhooks;

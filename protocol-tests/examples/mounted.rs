@@ -1,6 +1,5 @@
 //! Socket.IO in a hyper server of one's own, which has other pages as well: here `/`, which counts the sockets.
 
-use http_body_util::Full;
 use hyper::{Response, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rollcall::server::{self, Anyone, Cors, Endpoint, Engine, Handler, Handshake};
@@ -47,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     endpoint.handle(request, peer).await
                 } else {
                     let page = format!("{} sockets\n", sockets.len());
-                    Response::new(Full::from(page))
+                    Response::new(page.into())
                 })
             }
         });

@@ -70,9 +70,14 @@ export class Client {
     return this.#inbox.take(events.join(" or "), ({ event }) => events.includes(event), milliseconds);
   }
 
+  /** All arguments of each event of that name that was not taken yet. */
+  allArgs(event) {
+    return this.#inbox.takeAll((candidate) => candidate.event === event).map(({ args }) => args);
+  }
+
   /** The first arguments of all events of that name that were not taken yet. */
   all(event) {
-    return this.#inbox.takeAll((candidate) => candidate.event === event).map((item) => item.args[0]);
+    return this.allArgs(event).map(([argument]) => argument);
   }
 
   emit(...args) {

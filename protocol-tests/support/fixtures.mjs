@@ -36,7 +36,7 @@ function split(frame) {
   return { head, data: json === "" ? undefined : JSON.parse(json) };
 }
 
-/** Does `frame` say what `pattern` says? In a pattern the JSON string "*" is any string; the order of members is free. */
+/** Does `frame` say what `pattern` says? In a pattern the JSON string "*" is any string and "#" any whole number; the order of members is free. */
 export function frameMatches(pattern, frame) {
   const expected = split(pattern);
   let actual;
@@ -50,6 +50,7 @@ export function frameMatches(pattern, frame) {
 
 export function matches(pattern, value) {
   if (pattern === "*") return typeof value === "string";
+  if (pattern === "#") return Number.isSafeInteger(value);
   if (Array.isArray(pattern)) {
     return Array.isArray(value) && pattern.length === value.length && pattern.every((p, i) => matches(p, value[i]));
   }

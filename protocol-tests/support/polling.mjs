@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import net from "node:net";
+import { bare } from "./activity.mjs";
 import { DEADLINE_MS, within } from "./wait.mjs";
 import { RawSession } from "./raw.mjs";
 
@@ -82,7 +83,7 @@ export class PollingSession {
     const session = await PollingSession.open(server, name, options);
     await session.send("40");
     session.sid = JSON.parse((await session.packet()).slice(2)).sid;
-    session.activities = JSON.parse((await session.packet()).slice(2))[1];
+    session.activities = bare(JSON.parse((await session.packet()).slice(2))[1]);
     return session;
   }
 

@@ -2,6 +2,7 @@
 
 import net from "node:net";
 import WebSocket from "ws";
+import { bare } from "./activity.mjs";
 import { Inbox, within, DEADLINE_MS } from "./wait.mjs";
 
 export const GATEWAY = "/socket.io/?EIO=4&transport=websocket";
@@ -106,7 +107,7 @@ export class RawSession {
     const session = await RawSession.open(server, name, options);
     session.send("40");
     session.sid = JSON.parse((await session.frame()).slice(2)).sid;
-    session.activities = JSON.parse((await session.frame()).slice(2))[1];
+    session.activities = bare(JSON.parse((await session.frame()).slice(2))[1]);
     return session;
   }
 

@@ -16,6 +16,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export const ROLE = { guest: 0, user: 1, editor: 2, admin: 3 };
 export const STOP_DEADLINE_MS = 5000;
+/** Options of a server on which a lost connection is a leave. */
+export const NO_GRACE = { env: { ACTIVITY_GRACE_SECONDS: "0" } };
 
 /** The program under test. */
 export function binary() {
@@ -27,13 +29,24 @@ export function binary() {
   return found;
 }
 
+/** The user who owns nothing. */
+const NOBODY = 65534;
+/** The same with webhooks, which the default build has not. */
+export function binaryWithWebhooks() {
+  const file = process.env.ROLLCALL_WEBHOOKS_BIN;
+  assert.ok(file, "set ROLLCALL_WEBHOOKS_BIN to what `cargo build --features webhooks` makes, as protocol-tests/run does");
+  return path.resolve(file);
+}
+
 // A test file that ends early takes its servers with it, and nobody else's.
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
 
 export class Server {
+  #binary;
   #child;
+  #credentials = {};
   #closed;
   #env;
   #keys = new Map();
@@ -45,7 +58,8 @@ export class Server {
   stdout = "";
 
   /** Users are names, or `{name, role, activated, deleted_at}`; they get the ids 1, 2, 3 and so on. */
-  constructor({ users = ["alice", "bob", "carol"], env = {} } = {}) {
+  constructor({ users = ["alice", "bob", "carol"], env = {}, program = binary } = {}) {
+    this.#binary = program();
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "rollcall-"));
     this.usersFile = path.join(this.folder, "users.json");
     const rows = users.map((user, index) => {
@@ -119,7 +133,7 @@ export class Server {
 
   async start() {
     assert.equal(this.#child, undefined, "it runs already");
-    const child = spawn(binary(), [], { cwd: this.folder, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(this.#binary, [], { ...this.#credentials, cwd: this.folder, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     this.#closed = once(child, "close");
     running.add(child);
@@ -160,6 +174,24 @@ export class Server {
     assert.deepEqual(ended, [0, null], "exit code and signal after SIGTERM");
   }
 
+  /** SIGKILL: it has no time to write anything down. */
+  async kill() {
+    assert.ok(this.#child, "it does not run");
+    this.#child.kill("SIGKILL");
+    await this.#closed;
+    this.#child = undefined;
+  }
+
+  /** From the next start on it runs as nobody, if it would as root. */
+  async dropRoot() {
+    if (process.getuid() !== 0) return;
+    this.#binary = path.join(this.folder, "rollcall");
+    // Where it was built, nobody may have no business.
+    await fs.promises.copyFile(binary(), this.#binary);
+    for (const name of [".", ...fs.readdirSync(this.folder)]) fs.chownSync(path.join(this.folder, name), NOBODY, NOBODY);
+    this.#credentials = { uid: NOBODY, gid: NOBODY };
+  }
+
   /** A setting, from the next start on. */
   set(name, value) {
     this.#env[name] = value;
@@ -173,7 +205,7 @@ export class Server {
 
   /** `rollcall ARGS…` beside the running server, on the same users; the caller speaks to it. */
   spawn(args) {
-    const child = spawn(binary(), args, { cwd: this.folder, env: this.#env, stdio: ["pipe", "pipe", "pipe"] });
+    const child = spawn(this.#binary, args, { cwd: this.folder, env: this.#env, stdio: ["pipe", "pipe", "pipe"] });
     running.add(child);
     child.once("close", () => running.delete(child));
     return child;

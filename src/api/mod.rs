@@ -1,16 +1,22 @@
 //! The HTTP side of the daemon, in GameVault's shapes.
 //!
-//! * [`Api`]: every path, and who answers it; the [`Handler`](crate::server::Handler) of the daemon.
+//! * `route`: every path. [`Api`]: who answers it; the [`Handler`](crate::server::Handler) of the daemon.
 //! * `authenticate`: who asks, by key or by password; also the [`Admission`](crate::server::Admission) of
 //!   Socket.IO sessions.
-//! * `users`, `status`: the answers.
+//! * `users`, `status`, [`Activities`], [`Streams`]: the answers; `body`: what some requests bring.
 //! * `error`: what a person sees when there is none.
 
+mod activities;
 mod authenticate;
+mod body;
 mod error;
+mod route;
 mod router;
 mod status;
+mod streams;
 mod users;
 
+pub use activities::Activities;
 pub use authenticate::Authenticator;
 pub use router::{Api, SocketIoEngine};
+pub use streams::Streams;

@@ -1,6 +1,6 @@
 //! Every path, and who answers it.
 
-use super::{Authenticator, error, status, users};
+use super::{Activities, Authenticator, error, route::Route, status, users};
 use crate::{
     server::{Answer, ClientBundle, Cors, Engine, Handler, empty},
     socketio::SocketIo,
@@ -23,6 +23,8 @@ pub struct Api {
     engine: Option<Arc<SocketIoEngine>>,
     /// For web pages; beside the endpoint, if there is one.
     client_bundle: Option<ClientBundle>,
+    /// None: as above.
+    activities: Option<Activities>,
     authenticator: Authenticator,
     directory: Arc<dyn Directory>,
     cors: Cors,
@@ -30,10 +32,11 @@ pub struct Api {
 }
 
 impl Api {
-    /// Answers about the users of `directory`, passes Socket.IO on to `engine`, and has `client_bundle` for web pages.
+    /// Answers about the users of `directory` and their `activities`, passes Socket.IO on to `engine`, and has `client_bundle` for web pages.
     pub fn new(
         engine: Option<Arc<SocketIoEngine>>,
         client_bundle: Option<ClientBundle>,
+        activities: Option<Activities>,
         directory: Arc<dyn Directory>,
         cors: Cors,
     ) -> Self {
@@ -41,6 +44,7 @@ impl Api {
         Self {
             engine,
             client_bundle,
+            activities,
             authenticator,
             directory,
             cors,
@@ -60,61 +64,88 @@ impl Api {
                 return answer;
             }
         }
-        let (parts, _body) = request.into_parts();
-        match parts.uri.path() {
-            "/api/users/me" => self.read(&parts, self.me(&parts)).await,
-            "/api/users" => self.read(&parts, self.users(&parts)).await,
-            "/api/status" => self.read(&parts, self.status(&parts)).await,
-            "/api/health" => moved("/api/status"),
-            _ => error::error(StatusCode::NOT_FOUND, "There is nothing at this path."),
+        let (parts, body) = request.into_parts();
+        let route = Route::of(parts.uri.path())
+            .filter(|route| self.activities.is_some() || !route.is_about_activities());
+        let Some(route) = route else {
+            return error::error(StatusCode::NOT_FOUND, "There is nothing at this path.");
+        };
+        let methods = route.methods();
+        let mut answered = methods.split(", ");
+        if !answered.any(|method| method == parts.method.as_str()) {
+            return not_allowed(methods);
+        }
+        self.answer(route, &parts, body)
+            .await
+            .unwrap_or_else(|error| error)
+    }
+
+    /// hyper leaves the body out of an answer to HEAD.
+    async fn answer(&self, route: Route, parts: &Parts, body: Incoming) -> Result<Answer, Answer> {
+        let directory = &*self.directory;
+        let hub = self.activities.as_ref().map(|activities| &activities.hub);
+        match (route, &self.activities) {
+            (Route::Me, _) => users::me(directory, &*self.asker(parts).await?).await,
+            (Route::Users, _) => {
+                let asker = self.asker(parts).await?;
+                let last_seen = hub.map(|hub| hub.last_seen()).unwrap_or_default();
+                users::list(directory, &asker, &last_seen).await
+            }
+            (Route::User(id), _) => {
+                let asker = self.asker(parts).await?;
+                let last_seen = hub.and_then(|hub| hub.last_seen_of(id));
+                users::one(directory, &asker, id, last_seen).await
+            }
+            (Route::Health, _) => Ok(moved("/api/status")),
+            (Route::Activities, Some(activities)) => {
+                self.reader(activities, parts).await?;
+                Ok(activities.all(parts))
+            }
+            (Route::Stream, Some(activities)) => {
+                let user = self.reader(activities, parts).await?;
+                Ok(activities.streams.open(parts, user))
+            }
+            (Route::Activity(id), Some(activities)) => {
+                self.reader(activities, parts).await?;
+                users::existing(directory, id).await?;
+                Ok(activities.one(parts, id))
+            }
+            (Route::MyActivity, Some(activities)) => {
+                let user = self.asker(parts).await?;
+                match parts.method {
+                    Method::PUT => activities.put(&user, body).await,
+                    Method::DELETE => Ok(activities.delete(&user)),
+                    _ => Ok(activities.one(parts, user.id)),
+                }
+            }
+            // Open to all; who says who they are may learn more.
+            (Route::Status, _) => {
+                let asker = self.asker(parts).await.ok();
+                Ok(status::status(asker.as_deref(), self.started.elapsed()))
+            }
+            // Not routed to.
+            (_, None) => Err(empty(StatusCode::NOT_FOUND)),
         }
     }
 
-    /// Lets only reading methods through. hyper leaves the body out of an answer to HEAD.
-    async fn read(
+    /// Who asks.
+    async fn asker(&self, request: &Parts) -> Result<Arc<User>, Answer> {
+        self.authenticator
+            .by_key_or_password(&request.headers)
+            .await
+            .map_err(error::denied)
+    }
+
+    /// Who wants to read activities; none: anyone may.
+    async fn reader(
         &self,
+        activities: &Activities,
         request: &Parts,
-        answer: impl Future<Output = Result<Answer, Answer>>,
-    ) -> Answer {
-        if request.method == Method::GET || request.method == Method::HEAD {
-            return answer.await.unwrap_or_else(|error| error);
+    ) -> Result<Option<Arc<User>>, Answer> {
+        if activities.public_read {
+            return Ok(None);
         }
-        let mut answer = error::error(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "This path only answers GET.",
-        );
-        answer
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        answer
-    }
-
-    async fn me(&self, request: &Parts) -> Result<Answer, Answer> {
-        let user = self
-            .authenticator
-            .by_key_or_password(&request.headers)
-            .await
-            .map_err(error::denied)?;
-        users::me(&*self.directory, &user).await
-    }
-
-    async fn users(&self, request: &Parts) -> Result<Answer, Answer> {
-        let user = self
-            .authenticator
-            .by_key_or_password(&request.headers)
-            .await
-            .map_err(error::denied)?;
-        users::list(&*self.directory, &user).await
-    }
-
-    /// Open to all; who says who they are may learn more.
-    async fn status(&self, request: &Parts) -> Result<Answer, Answer> {
-        let user = self
-            .authenticator
-            .by_key_or_password(&request.headers)
-            .await
-            .ok();
-        Ok(status::status(user.as_deref(), self.started.elapsed()))
+        self.asker(request).await.map(Some)
     }
 }
 
@@ -128,6 +159,17 @@ impl Handler for Api {
         self.cors.apply(origin, &mut answer);
         answer
     }
+}
+
+fn not_allowed(methods: &'static str) -> Answer {
+    let mut answer = error::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &format!("This path only answers {methods}."),
+    );
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(methods));
+    answer
 }
 
 fn moved(to: &'static str) -> Answer {

@@ -1,4 +1,4 @@
-//! `GET /api/users` and `GET /api/users/me`.
+//! `GET /api/users`, `GET /api/users/me` and `GET /api/users/{id}`.
 
 use super::error;
 use crate::{
@@ -7,6 +7,7 @@ use crate::{
 };
 use hyper::StatusCode;
 use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A user in GameVault's shape. What is not known here is null or empty.
 #[derive(Serialize)]
@@ -35,6 +36,15 @@ struct OwnBody<'a> {
     api_key: Option<ApiKey>,
     progresses: [(); 0],
     bookmarked_games: [(); 0],
+}
+
+/// The same with when it was seen last: when all were told, for the last time, that it is offline.
+#[derive(Serialize)]
+struct SeenBody<'a> {
+    #[serde(flatten)]
+    user: UserBody<'a>,
+    /// In ms since 1970; none: never.
+    last_seen: Option<u64>,
 }
 
 impl<'a> UserBody<'a> {
@@ -74,18 +84,49 @@ pub(super) async fn me(directory: &dyn Directory, user: &User) -> Result<Answer,
 }
 
 /// All users, as far as `asker` may see them: bots, and users who are not activated, are for admins.
-pub(super) async fn list(directory: &dyn Directory, asker: &User) -> Result<Answer, Answer> {
+pub(super) async fn list(
+    directory: &dyn Directory,
+    asker: &User,
+    last_seen: &BTreeMap<UserId, u64>,
+) -> Result<Answer, Answer> {
     let users = directory.all().await.map_err(|error| unavailable(&error))?;
-    let shown = |user: &&User| asker.role == Role::Admin || (user.may_enter() && !user.is_bot());
-    let users = users
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|user: &&User| !user.is_deleted())
-        .filter(shown);
-    Ok(json(
-        StatusCode::OK,
-        &users.map(UserBody::of).collect::<Vec<_>>(),
-    ))
+    let users = users.iter().filter(|user| is_shown(user, asker));
+    let users = users.map(|user| SeenBody {
+        user: UserBody::of(user),
+        last_seen: last_seen.get(&user.id).copied(),
+    });
+    Ok(json(StatusCode::OK, &users.collect::<Vec<_>>()))
+}
+
+/// One user, if `asker` may see it.
+pub(super) async fn one(
+    directory: &dyn Directory,
+    asker: &User,
+    id: UserId,
+    last_seen: Option<u64>,
+) -> Result<Answer, Answer> {
+    let user = existing(directory, id).await?;
+    if !is_shown(&user, asker) {
+        return Err(unknown());
+    }
+    let user = UserBody::of(&user);
+    Ok(json(StatusCode::OK, &SeenBody { user, last_seen }))
+}
+
+/// The user of this id, unless it was removed.
+pub(super) async fn existing(directory: &dyn Directory, id: UserId) -> Result<Arc<User>, Answer> {
+    let user = directory.by_id(id).await;
+    let user = user.map_err(|error| unavailable(&error))?;
+    user.filter(|user| !user.is_deleted()).ok_or_else(unknown)
+}
+
+fn is_shown(user: &User, asker: &User) -> bool {
+    let is_for_all = user.may_enter() && !user.is_bot();
+    !user.is_deleted() && (asker.role == Role::Admin || is_for_all)
+}
+
+fn unknown() -> Answer {
+    error::error(StatusCode::NOT_FOUND, "There is no such user.")
 }
 
 fn unavailable(problem: &Unavailable) -> Answer {

@@ -37,6 +37,11 @@ pub enum Problem {
         /// Why.
         reason: String,
     },
+    /// It is set, and this build has not what it is for.
+    NotBuilt {
+        /// The Cargo feature that has.
+        feature: &'static str,
+    },
     /// A database is asked for, and this build reads none.
     NoDatabase {
         /// The value.
@@ -68,6 +73,10 @@ impl fmt::Display for ConfigError {
                 f,
                 "{name}_FILE is {:?}, and that file cannot be read: {reason}; accepted: a file that holds the value of {name}",
                 file.display().to_string()
+            ),
+            Problem::NotBuilt { feature } => write!(
+                f,
+                "{name} is set, but this build has no {feature}: unset {name}, or run a build with the feature `{feature}`"
             ),
             Problem::NoDatabase { value } => write!(
                 f,

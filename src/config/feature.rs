@@ -13,6 +13,12 @@ pub(super) const COMPRESSION: Feature = Feature {
     is_built: cfg!(feature = "compression"),
 };
 
+/// Changes that are told to another server.
+pub(super) const WEBHOOKS: Feature = Feature {
+    name: "webhooks",
+    is_built: cfg!(feature = "webhooks"),
+};
+
 impl Feature {
     /// The default of a switch: on, where it can be.
     pub(super) const fn switch(&self) -> &'static str {

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::Config;
 use super::feature::Feature;
+use super::secret::MIN_KEY_BYTES;
+use super::{Config, Secret, WebUrl};
 
 /// A field of [`Config`], to be read and written by its setting.
 pub(super) struct Field<T: 'static> {
@@ -37,8 +38,14 @@ pub(super) enum Kind {
     Path(Field<PathBuf>),
     /// The name of a folder, or none.
     Folder(Field<Option<PathBuf>>),
+    /// Where something is on the web, or nowhere, for a feature that a build may lack.
+    Url(Field<Option<WebUrl>>, Feature),
+    /// What two share and nobody else knows, or nothing, for such a feature.
+    Secret(Field<Option<Secret>>, Feature),
     /// A span of time.
     Milliseconds(Field<Duration>, RangeInclusive<u64>),
+    /// A span of time.
+    Seconds(Field<Duration>, RangeInclusive<u64>),
     /// How many there may be of something.
     Count(Field<usize>, RangeInclusive<usize>),
     /// A size.
@@ -79,9 +86,27 @@ impl Kind {
             Kind::Switch(_) | Kind::Feature(..) => format!("{}, or {}", ON.join("/"), OFF.join("/")),
             Kind::Path(_) => "the name of a file".to_owned(),
             Kind::Folder(_) => "the name of a folder; empty for none".to_owned(),
+            Kind::Url(_, Feature { name, .. }) => {
+                format!("an http or https URL; empty for none; needs a build with the feature `{name}`")
+            }
+            Kind::Secret(_, Feature { name, .. }) => {
+                format!(
+"whsec_ and a key in Base64, or any other text, of {MIN_KEY_BYTES} bytes or more; empty for none; needs a build with the feature `{name}`")
+            }
             Kind::Milliseconds(_, range) => format!("milliseconds, a whole number from {} to {}", range.start(), range.end()),
+            Kind::Seconds(_, range) => format!("seconds, a whole number from {} to {}", range.start(), range.end()),
             Kind::Count(_, range) => format!("a whole number from {} to {}", range.start(), range.end()),
             Kind::Bytes(_, range) => format!("bytes, a whole number from {} to {}", range.start(), range.end()),
+        }
+    }
+
+    /// The feature without which there can be no value, if this build lacks it.
+    pub(super) fn lacks(&self) -> Option<&'static str> {
+        match self {
+            Kind::Url(_, feature) | Kind::Secret(_, feature) if !feature.is_built => {
+                Some(feature.name)
+            }
+            _ => None,
         }
     }
 
@@ -105,8 +130,13 @@ impl Kind {
                 config,
                 Some(PathBuf::from(text)).filter(|_| !text.is_empty()),
             ),
+            Kind::Url(field, _) => (field.set)(config, optional(text, WebUrl::parse)?),
+            Kind::Secret(field, _) => (field.set)(config, optional(text, Secret::parse)?),
             Kind::Milliseconds(field, range) => {
                 (field.set)(config, Duration::from_millis(number(text, range)?))
+            }
+            Kind::Seconds(field, range) => {
+                (field.set)(config, Duration::from_secs(number(text, range)?))
             }
             Kind::Count(field, range) | Kind::Bytes(field, range) => {
                 (field.set)(config, number(text, range)?)
@@ -129,7 +159,14 @@ impl Kind {
             Kind::Folder(field) => (field.get)(config)
                 .as_ref()
                 .map_or_else(String::new, |folder| folder.display().to_string()),
+            Kind::Url(field, _) => (field.get)(config)
+                .as_ref()
+                .map_or_else(String::new, |url| url.reveal().to_owned()),
+            Kind::Secret(field, _) => (field.get)(config)
+                .as_ref()
+                .map_or_else(String::new, |secret| secret.reveal().to_owned()),
             Kind::Milliseconds(field, _) => (field.get)(config).as_millis().to_string(),
+            Kind::Seconds(field, _) => (field.get)(config).as_secs().to_string(),
             Kind::Count(field, _) | Kind::Bytes(field, _) => (field.get)(config).to_string(),
         }
     }
@@ -147,6 +184,14 @@ fn number<N: FromStr + PartialOrd + Display>(
         .ok()
         .filter(|number| range.contains(number))
         .ok_or(NotAccepted)
+}
+
+/// An empty text is no value.
+fn optional<T>(text: &str, parse: fn(&str) -> Option<T>) -> Result<Option<T>, NotAccepted> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    parse(text).map(Some).ok_or(NotAccepted)
 }
 
 fn switch(text: &str) -> Result<bool, NotAccepted> {

@@ -7,6 +7,7 @@
 //!   README are made from it, so they cannot differ.
 //! * [`kind`](Setting::accepted): the kinds of value a setting can have: how each is read, shown
 //!   and described.
+//! * [`WebUrl`], [`Secret`]: values that must not be shown, or not as a whole.
 //! * `feature`: what this build has, and another may lack.
 //! * [`error`](ConfigErrors): what is wrong with a value, and what would be accepted.
 //! * [`unknown`](unknown_variables): variables that look like ours and are not.
@@ -25,12 +26,16 @@ use log::LevelFilter;
 mod error;
 mod feature;
 mod kind;
+mod secret;
 mod settings;
 mod unknown;
+mod web_url;
 
 pub use error::{ConfigError, ConfigErrors, Problem};
+pub use secret::Secret;
 pub use settings::{SETTINGS, Setting, help, markdown};
 pub use unknown::{nearest, unknown_variables};
+pub use web_url::WebUrl;
 
 /// The most that is read of a file which a `…_FILE` variable names: a value, not a document.
 const MAX_VALUE_BYTES: u64 = 64 * 1024;
@@ -58,6 +63,12 @@ pub struct Config {
     pub client_bundle_dir: Option<PathBuf>,
     /// `ENGINE_MAX_SESSIONS`: how many sessions there may be.
     pub max_sessions: usize,
+    /// `ACTIVITY_GRACE_SECONDS`: how long the report of a lost client holds.
+    pub activity_grace: Duration,
+    /// `ACTIVITY_PUBLIC_READ`: whether activities may be read over REST without a key.
+    pub activity_public_read: bool,
+    /// `ACTIVITY_MAX_STREAMS`: how many streams of server-sent events there may be.
+    pub max_streams: usize,
     /// `ENGINE_PING_INTERVAL_MS`: from one ping of a session to the next.
     pub ping_interval: Duration,
     /// `ENGINE_PING_TIMEOUT_MS`: how long a pong may take.
@@ -78,6 +89,10 @@ pub struct Config {
     pub allow_eio3: bool,
     /// `AUTH_CONNECT_PAYLOAD_ENABLED`: whether a key may be shown by the CONNECT instead of the opening request.
     pub auth_connect_payload: bool,
+    /// `WEBHOOK_URL`: where each change is told to; `None`: nowhere.
+    pub webhook_url: Option<WebUrl>,
+    /// `WEBHOOK_SECRET`: what that is signed with; `None`: it is not signed.
+    pub webhook_secret: Option<Secret>,
     /// `ENGINE_COMPRESSION`: large answers of long-polling, and the client bundle, are compressed.
     pub compression: bool,
 }
@@ -128,6 +143,9 @@ impl Config {
             users_file: PathBuf::new(),
             client_bundle_dir: None,
             max_sessions: 0,
+            activity_grace: Duration::ZERO,
+            activity_public_read: false,
+            max_streams: 0,
             ping_interval: Duration::ZERO,
             ping_timeout: Duration::ZERO,
             max_payload_bytes: 0,
@@ -138,6 +156,8 @@ impl Config {
             message_timeout: Duration::ZERO,
             allow_eio3: false,
             auth_connect_payload: false,
+            webhook_url: None,
+            webhook_secret: None,
             compression: false,
         }
     }
@@ -159,6 +179,11 @@ fn read_setting(
         problem,
     };
     let Found { text, file } = find(setting.name, lookup).map_err(failed)?;
+    if let Some(feature) = setting.kind.lacks()
+        && !text.is_empty()
+    {
+        return Err(failed(Problem::NotBuilt { feature }));
+    }
     let text = if text.is_empty() {
         setting.default.to_owned()
     } else {
@@ -219,7 +244,7 @@ mod tests {
     use super::kind::{Field, Kind};
     use super::*;
 
-    /// No setting is a secret yet; this one stands for those to come.
+    /// Stands for all settings that are secret, in every build.
     const SECRET: Setting = Setting {
         name: "TEST_SECRET",
         default: "1",

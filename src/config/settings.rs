@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Config;
-use super::feature::COMPRESSION;
+use super::feature::{COMPRESSION, WEBHOOKS};
 use super::kind::{Field, Kind};
 
 /// What stands for the value of a secret.
@@ -98,6 +98,42 @@ pub static SETTINGS: &[Setting] = &[
         about: "The folder `dist` of an installed npm package socket.io-client, to serve /socket.io/socket.io.min.js and the others from.",
         secret: false,
         kind: Kind::Folder(field!(client_bundle_dir)),
+    },
+    Setting {
+        name: "ACTIVITY_GRACE_SECONDS",
+        default: "15",
+        about: "How long the activity of a client holds that was lost without a goodbye, so that it may come back unnoticed.",
+        secret: false,
+        kind: Kind::Seconds(field!(activity_grace), 0..=MAX_MS / 1000),
+    },
+    Setting {
+        name: "ACTIVITY_PUBLIC_READ",
+        default: "false",
+        about: "Let anyone read activities over REST, without a key.",
+        secret: false,
+        kind: Kind::Switch(field!(activity_public_read)),
+    },
+    Setting {
+        name: "ACTIVITY_MAX_STREAMS",
+        default: "1000",
+        about: "How many may follow the activities as server-sent events; whoever comes then is told to try again later.",
+        secret: false,
+        kind: Kind::Count(field!(max_streams), 1..=MAX_SESSIONS),
+    },
+    Setting {
+        name: "WEBHOOK_URL",
+        default: "",
+        about: "Where each change of an activity is POSTed to; see docs/webhooks.md.",
+        // Many services have their token in the path.
+        secret: true,
+        kind: Kind::Url(field!(webhook_url), WEBHOOKS),
+    },
+    Setting {
+        name: "WEBHOOK_SECRET",
+        default: "",
+        about: "What the requests to WEBHOOK_URL are signed with; without it they are not.",
+        secret: true,
+        kind: Kind::Secret(field!(webhook_secret), WEBHOOKS),
     },
     Setting {
         name: "ENGINE_MAX_SESSIONS",

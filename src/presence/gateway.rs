@@ -1,6 +1,6 @@
 //! The gateway: GameVault's events, answered.
 
-use super::{Activity, BadReport, Hub, Report};
+use super::{Activity, BadReport, Hub, Interest, Player, Report};
 use crate::{
     engineio::CloseReason,
     socketio::{Auth, DisconnectReason, EncodeError, Event, Namespace, Refused, Socket},
@@ -8,11 +8,12 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// The events that clients may send.
 const SET_ACTIVITY: &str = "set-activity";
 const GET_ACTIVITIES: &str = "get-activities";
+const WATCH: &str = "watch";
 
 const NO_KEY: &str =
     "An API key is missing: send it in the header X-Api-Key, or as apiKey in the auth payload.";
@@ -70,71 +71,79 @@ impl Gateway {
 
     fn set_activity(
         &self,
-        socket: &Socket<Arc<User>>,
+        socket: &Socket<Player>,
         mut event: Event<'_>,
     ) -> Result<(), EncodeError> {
-        let payload = event.raw(0);
-        let ack = event.take_ack();
         match parse(&event) {
             Ok(report) => {
-                let activity = self.hub.report(socket, report)?;
-                ack.map_or(Ok(()), |ack| {
-                    ack.send((Accepted {
-                        status: "ok",
-                        activity,
-                    },))
-                })
+                let activity = self.hub.report(socket, report.into_doing())?;
+                let status = "ok";
+                event
+                    .take_ack()
+                    .map_or(Ok(()), |ack| ack.send((Accepted { status, activity },)))
             }
-            Err(error) => {
-                let message = error.to_string();
-                socket.emit("exception", (Exception::new(&message, payload),))?;
-                ack.map_or(Ok(()), |ack| {
-                    ack.send((Rejected {
-                        status: "error",
-                        message: &message,
-                    },))
-                })
+            Err(error) => refuse(socket, event, &error),
+        }
+    }
+
+    fn watch(&self, socket: &Socket<Player>, mut event: Event<'_>) -> Result<(), EncodeError> {
+        match Interest::parse(event.raw(0)) {
+            Ok(interest) => {
+                self.hub.watch(socket, interest)?;
+                let status = "ok";
+                event
+                    .take_ack()
+                    .map_or(Ok(()), |ack| ack.send((Done { status },)))
             }
+            Err(error) => refuse(socket, event, &error),
         }
     }
 }
 
 impl Namespace for Gateway {
     type Handshake = Option<Arc<User>>;
-    type Data = Arc<User>;
+    type Data = Player;
 
     /// Nearly always the key was checked when the session was opened.
-    async fn admit(&self, user: &Arc<Option<Arc<User>>>, auth: Auth) -> Result<Arc<User>, Refused> {
-        match &**user {
-            Some(user) => Ok(Arc::clone(user)),
-            None => self.by_auth(&auth).await,
-        }
+    async fn admit(&self, user: &Arc<Option<Arc<User>>>, auth: Auth) -> Result<Player, Refused> {
+        Ok(Player::new(match &**user {
+            Some(user) => Arc::clone(user),
+            None => self.by_auth(&auth).await?,
+        }))
     }
 
-    fn on_connect(&self, socket: &Socket<Arc<User>>) {
+    fn on_connect(&self, socket: &Socket<Player>) {
         // Whoever was turned out while it came in must not slip through: it can be found now, but was not then.
         if let Some(directory) = &self.directory
-            && !directory.is_current(socket.data())
+            && !directory.is_current(socket.data().user())
         {
             return socket.close();
         }
         report_failure(self.hub.join(socket));
     }
 
-    fn on_event(&self, socket: &Socket<Arc<User>>, mut event: Event<'_>) {
+    fn on_event(&self, socket: &Socket<Player>, mut event: Event<'_>) {
         report_failure(match event.name() {
             SET_ACTIVITY => self.set_activity(socket, event),
             GET_ACTIVITIES => self.hub.show(socket, event.take_ack()),
+            WATCH => self.watch(socket, event),
             // As everywhere in Socket.IO, nobody hears an event that nobody listens for.
             _ => Ok(()),
         });
     }
 
-    fn on_disconnect(&self, socket: &Socket<Arc<User>>, reason: DisconnectReason) {
-        // When the server goes down nobody leaves: all come back to the next one.
-        if reason != DisconnectReason::SessionClosed(CloseReason::ServerShutdown) {
-            report_failure(self.hub.leave(socket));
-        }
+    fn on_disconnect(&self, socket: &Socket<Player>, reason: DisconnectReason) {
+        let goodbye = match reason {
+            DisconnectReason::ClientLeft | DisconnectReason::ServerLeft => true,
+            DisconnectReason::SessionClosed(reason) => match reason {
+                // When the server goes down nobody leaves: all come back to the next one.
+                CloseReason::ServerShutdown => return,
+                // Whoever was sent away does not come back.
+                CloseReason::ClientClosed | CloseReason::ServerDisconnected => true,
+                _ => false,
+            },
+        };
+        report_failure(self.hub.leave(socket, goodbye));
     }
 }
 
@@ -143,6 +152,22 @@ fn parse(event: &Event<'_>) -> Result<Report, BadReport> {
         return Err(BadReport::Binary);
     }
     Report::parse(event.raw(0))
+}
+
+/// Tells the sender alone what is wrong with its payload.
+fn refuse(
+    socket: &Socket<Player>,
+    mut event: Event<'_>,
+    error: &dyn fmt::Display,
+) -> Result<(), EncodeError> {
+    let message = error.to_string();
+    let exception = Exception::new(event.name(), &message, event.raw(0));
+    socket.emit("exception", (exception,))?;
+    let status = "error";
+    let message = &message;
+    event
+        .take_ack()
+        .map_or(Ok(()), |ack| ack.send((Rejected { status, message },)))
 }
 
 /// What is sent is made of our own types, so it can only fail to encode by a mistake of ours.
@@ -157,6 +182,12 @@ fn report_failure(outcome: Result<(), EncodeError>) {
 struct Accepted {
     status: &'static str,
     activity: Activity,
+}
+
+/// The answer to a wish that was granted.
+#[derive(Serialize)]
+struct Done {
+    status: &'static str,
 }
 
 /// The answer to one that was not.
@@ -176,21 +207,18 @@ struct Exception<'a> {
 
 #[derive(Serialize)]
 struct Cause<'a> {
-    pattern: &'static str,
+    pattern: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
 }
 
 impl<'a> Exception<'a> {
-    fn new(message: &'a str, payload: Option<&'a RawValue>) -> Self {
+    fn new(pattern: &'a str, message: &'a str, payload: Option<&'a RawValue>) -> Self {
         let data = payload.filter(|payload| payload.get().len() <= MAX_ECHO_BYTES);
         Self {
             status: "error",
             message,
-            cause: Cause {
-                pattern: SET_ACTIVITY,
-                data,
-            },
+            cause: Cause { pattern, data },
         }
     }
 }

@@ -1,16 +1,27 @@
 //! The hub: the roster, and the channel on which everyone hears of its changes.
 
-use super::{Activity, Change, Report, Roster};
+use super::{
+    Activity, Change, Doing, Interest, Mark, Now, Observer, Player, Published, Reader, Roster,
+    Rules,
+    feed::{self, Feed, Next},
+};
 use crate::{
     engineio::{
         Frame,
         outbound::{Repair, Subscription, Topic},
     },
-    socketio::{Ack, EncodeError, Socket, encode},
-    users::User,
+    socketio::{Ack, EncodeError, Socket, SocketId, encode},
+    users::UserId,
 };
+use bytes::Bytes;
+use serde::Serialize;
 use serde_json::value::RawValue;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{select, sync::Notify, time::sleep_until};
 
 /// Tells everyone what everyone does.
 ///
@@ -20,21 +31,39 @@ pub struct Hub {
     state: Mutex<State>,
     /// The broadcast channel: `activity` events, encoded once each.
     activities: Topic,
+    /// Something falls due earlier than [`State::awaited`].
+    sooner: Notify,
 }
 
-#[derive(Default)]
 struct State {
     roster: Roster,
+    /// What [`Hub::keep_time`] waits for.
+    awaited: Option<Instant>,
     /// The roster as text; none after a change, until someone asks. A thousand newcomers share one.
     snapshot: Option<Snapshot>,
+    /// The last changes, for those who read along.
+    feed: Feed,
+    /// When each user was last told to be offline, in ms since 1970.
+    last_seen: BTreeMap<UserId, u64>,
+    observers: Vec<Arc<dyn Observer>>,
 }
 
 /// All activities, encoded.
 struct Snapshot {
-    /// The array, for an ack.
-    array: Box<RawValue>,
-    /// The `activities` event.
-    event: Frame,
+    /// The array, for an ack, and for REST.
+    array: Arc<RawValue>,
+    /// The `activities` event, as those know it who know nothing of `watch`.
+    plain: Frame,
+    /// The same with its place among the changes, for those who watch.
+    placed: Frame,
+    /// The same as a server-sent event; none: nobody has asked for it yet.
+    event: Option<Bytes>,
+}
+
+/// The second argument of `activities`, for those who watch.
+#[derive(Serialize)]
+struct Place {
+    seq: u64,
 }
 
 impl Hub {
@@ -42,73 +71,297 @@ impl Hub {
     ///
     /// # Panics
     /// If `ring` is zero or above `usize::MAX / 2`.
-    pub fn new(ring: usize) -> Arc<Self> {
+    pub fn new(ring: usize, rules: Rules) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                roster: Roster::new(rules),
+                awaited: None,
+                snapshot: None,
+                feed: Feed::new(Now::of_the_system().ms, ring),
+                last_seen: BTreeMap::new(),
+                observers: Vec::new(),
+            }),
             activities: Topic::new(ring),
+            sooner: Notify::new(),
         })
+    }
+
+    /// From now on tells `observer` of each change.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.lock().observers.push(observer);
     }
 
     /// From now on sends `socket` all that everyone is told, beginning with what is known.
     ///
     /// # Errors
     /// What is known has no form in JSON.
-    pub fn join(self: &Arc<Self>, socket: &Socket<Arc<User>>) -> Result<(), EncodeError> {
+    pub fn join(self: &Arc<Self>, socket: &Socket<Player>) -> Result<(), EncodeError> {
         let mut state = self.lock();
-        let opening = state.snapshot()?.event.clone();
-        socket.follow(
-            self.activities
-                .subscribe(Some(opening), Arc::clone(self) as Arc<dyn Repair>),
-        );
+        let opening = state.snapshot()?.plain.clone();
+        let user_id = socket.data().user().id;
+        state.roster.join(user_id, socket.id());
+        socket.follow(self.subscribe(Some(opening), None));
         Ok(())
     }
 
-    /// Takes a socket's report, and tells everyone if that changes anything, or else the socket alone.
-    /// What it answers is what everyone now knows of the user.
+    /// From now on sends `socket` only what it is interested in, beginning with what is known of that.
+    ///
+    /// # Errors
+    /// What is known has no form in JSON.
+    pub fn watch(
+        self: &Arc<Self>,
+        socket: &Socket<Player>,
+        interest: Interest,
+    ) -> Result<(), EncodeError> {
+        let mut state = self.lock();
+        let opening = state.event(Some(&interest))?;
+        socket.data().set_interest(interest.clone());
+        socket.unfollow();
+        socket.follow(self.subscribe(Some(opening), Some(interest)));
+        Ok(())
+    }
+
+    /// Takes a socket's report, and tells everyone if that changes anything, or else the socket alone. What it answers
+    /// is what everyone knows of the user, or will in a moment.
     ///
     /// # Errors
     /// The activity has no form in JSON.
     pub fn report(
         &self,
-        socket: &Socket<Arc<User>>,
-        report: Report,
+        socket: &Socket<Player>,
+        doing: Option<Doing>,
     ) -> Result<Activity, EncodeError> {
         let mut state = self.lock();
-        match state.roster.report(socket.data().id, socket.id(), report) {
-            Change::Tell(activity) => self.tell(&mut state, activity),
-            Change::Known(activity) => socket.emit("activity", (&activity,)).map(|()| activity),
+        let user_id = socket.data().user().id;
+        let now = Now::of_the_system();
+        let change = state.roster.report(now, user_id, socket.id(), doing);
+        if let Change::Known(activity) = &change {
+            // As of now: whoever counts changes has missed none.
+            let known = Published {
+                activity: activity.clone(),
+                seq: state.roster.seq(),
+            };
+            socket.emit("activity", (known,))?;
         }
+        self.tell(&mut state, change)
     }
 
-    /// Forgets a socket that is gone, and tells everyone if that changes anything.
+    /// A socket is gone, with a goodbye or without, and everyone is told if that changes anything.
     ///
     /// # Errors
     /// The activity has no form in JSON.
-    pub fn leave(&self, socket: &Socket<Arc<User>>) -> Result<(), EncodeError> {
+    pub fn leave(&self, socket: &Socket<Player>, goodbye: bool) -> Result<(), EncodeError> {
         let mut state = self.lock();
-        match state.roster.leave(socket.data().id, socket.id()) {
-            Change::Tell(activity) => self.tell(&mut state, activity).map(drop),
-            Change::Known(_) => Ok(()),
-        }
+        let (user_id, id) = (socket.data().user().id, socket.id());
+        let now = Now::of_the_system();
+        let change = if goodbye {
+            state.roster.leave(now, user_id, id)
+        } else {
+            state.roster.lose(now, user_id, id)
+        };
+        self.tell(&mut state, change).map(drop)
     }
 
-    /// Sends `socket` what is known, and answers with the same where it waits for an answer.
+    /// A user reports without a socket: see [`Roster::lease`].
+    ///
+    /// # Errors
+    /// The activity has no form in JSON.
+    pub fn lease(
+        &self,
+        user_id: UserId,
+        id: SocketId,
+        doing: Option<Doing>,
+        ttl: Duration,
+    ) -> Result<Activity, EncodeError> {
+        let mut state = self.lock();
+        let now = Now::of_the_system();
+        let change = state.roster.lease(now, user_id, id, doing, ttl);
+        self.tell(&mut state, change)
+    }
+
+    /// Sends `socket` what is known of those whom it watches, and answers with the same where it waits for an answer.
     ///
     /// # Errors
     /// What is known has no form in JSON.
-    pub fn show(&self, socket: &Socket<Arc<User>>, ack: Option<Ack>) -> Result<(), EncodeError> {
+    pub fn show(&self, socket: &Socket<Player>, ack: Option<Ack>) -> Result<(), EncodeError> {
         let mut state = self.lock();
+        let interest = socket.data().interest();
+        socket.send(state.event(interest.as_ref())?);
+        match (ack, interest) {
+            (None, _) => Ok(()),
+            (Some(ack), None | Some(Interest::All)) => ack.send((&*state.snapshot()?.array,)),
+            (Some(ack), Some(interest)) => ack.send((state.chosen(&interest),)),
+        }
+    }
+
+    /// What is known of one user; none: offline.
+    pub fn activity(&self, user_id: UserId) -> Option<Activity> {
+        self.lock().roster.activity(user_id).cloned()
+    }
+
+    /// What is known of all who are not offline, by user id, and the number of the last change.
+    pub fn activities(&self) -> (Vec<Activity>, u64) {
+        let state = self.lock();
+        let activities = state.roster.activities().cloned();
+        (activities.collect(), state.roster.seq())
+    }
+
+    /// The same as a JSON array.
+    ///
+    /// # Errors
+    /// What is known has no form in JSON.
+    pub fn array(&self) -> Result<Arc<RawValue>, EncodeError> {
+        Ok(Arc::clone(&self.lock().snapshot()?.array))
+    }
+
+    /// The place of the last change.
+    pub fn mark(&self) -> Mark {
+        self.lock().mark()
+    }
+
+    /// Someone reads along from now on: what follows `after`, if that is still known, or else first a snapshot.
+    pub fn read_along(self: &Arc<Self>, after: Option<Mark>) -> Reader {
+        let state = self.lock();
+        let now = state.mark();
+        let read = after.filter(|after| after.epoch == now.epoch && after.seq <= now.seq);
+        let news = state.feed.subscribe();
+        Reader::new(Arc::clone(self), read.map(|after| after.seq), news)
+    }
+
+    /// The event for someone who has read up to `read`, and up to where it has read then; none: there is no news.
+    pub(super) fn read_on(&self, read: Option<u64>) -> Result<Option<(Bytes, u64)>, EncodeError> {
+        let mut state = self.lock();
+        let last = state.roster.seq();
+        if let Some(read) = read {
+            match state.feed.after(read, last)? {
+                Next::Event(event) => return Ok(Some((event, read + 1))),
+                Next::Nothing => return Ok(None),
+                Next::Forgotten => {}
+            }
+        }
+        let mark = state.mark();
         let snapshot = state.snapshot()?;
-        socket.send(snapshot.event.clone());
-        ack.map_or(Ok(()), |ack| ack.send((&snapshot.array,)))
+        let event = match snapshot.event.take() {
+            Some(event) => event,
+            None => feed::event("activities", mark, &&*snapshot.array)?,
+        };
+        Ok(Some((snapshot.event.insert(event).clone(), last)))
+    }
+
+    /// When each user was last told to be offline, in ms since 1970.
+    pub fn last_seen(&self) -> BTreeMap<UserId, u64> {
+        self.lock().last_seen.clone()
+    }
+
+    /// When this user was.
+    pub fn last_seen_of(&self, user_id: UserId) -> Option<u64> {
+        self.lock().last_seen.get(&user_id).copied()
+    }
+
+    /// What was known of that when the server went down.
+    pub fn restore_last_seen(&self, saved: BTreeMap<UserId, u64>) {
+        self.lock().last_seen = saved;
+    }
+
+    /// Forgets what those said who may not come in any more, but for their sockets, which are ended elsewhere.
+    ///
+    /// # Errors
+    /// The activity has no form in JSON.
+    pub fn expel(&self, is_gone: impl Fn(UserId) -> bool) -> Result<(), EncodeError> {
+        let mut state = self.lock();
+        let now = Now::of_the_system();
+        let gone: Vec<_> = state.roster.users().filter(|id| is_gone(*id)).collect();
+        for user_id in gone {
+            if let Some(change) = state.roster.expel(now, user_id) {
+                self.tell(&mut state, change)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was known when the server went down: see [`Roster::restore`].
+    pub fn restore(&self, saved: Vec<Activity>) {
+        let mut state = self.lock();
+        state.snapshot = None;
+        state.roster.restore(Now::of_the_system(), saved);
+        self.wake_if_sooner(&state);
+    }
+
+    /// Does what falls due, for as long as it is not dropped.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; what falls due waits until it is called again.
+    pub async fn keep_time(&self) {
+        loop {
+            let deadline = self.await_next();
+            select! {
+                () = until(deadline) => self.do_what_is_due(),
+                () = self.sooner.notified() => {}
+            }
+        }
+    }
+
+    fn await_next(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        state.awaited = state.roster.deadline();
+        state.awaited
+    }
+
+    /// Nearly always what falls due next is what it was, and the timekeeper sleeps on.
+    fn wake_if_sooner(&self, state: &State) {
+        let is_sooner = |due| state.awaited.is_none_or(|awaited| due < awaited);
+        if state.roster.deadline().is_some_and(is_sooner) {
+            self.sooner.notify_one();
+        }
+    }
+
+    fn do_what_is_due(&self) {
+        let now = Now::of_the_system();
+        let mut state = self.lock();
+        while let Some(change) = state.roster.timeout(now) {
+            if let Err(error) = self.tell(&mut state, change) {
+                log::error!("a change that fell due was not told: {error}");
+            }
+        }
     }
 
     /// Encodes once, for all.
-    fn tell(&self, state: &mut State, activity: Activity) -> Result<Activity, EncodeError> {
-        state.snapshot = None;
-        self.activities
-            .publish(encode::event("/", "activity", (&activity,))?.into_frame()?);
-        Ok(activity)
+    fn tell(&self, state: &mut State, change: Change) -> Result<Activity, EncodeError> {
+        self.wake_if_sooner(state);
+        match change {
+            Change::Tell(published) => {
+                state.snapshot = None;
+                let activity = published.activity.clone();
+                if activity.doing.is_none() {
+                    state.last_seen.insert(activity.user_id, activity.since);
+                }
+                state.feed.push(published.clone());
+                for observer in &state.observers {
+                    observer.on_published(&published);
+                }
+                let event = encode::event("/", "activity", (&published,))?;
+                self.activities
+                    .publish_about(activity.user_id, event.into_frame()?);
+                Ok(activity)
+            }
+            Change::Known(activity) | Change::Later(activity) => Ok(activity),
+        }
+    }
+
+    fn subscribe(
+        self: &Arc<Self>,
+        opening: Option<Frame>,
+        interest: Option<Interest>,
+    ) -> Subscription {
+        let repair = Arc::new(Resync {
+            hub: Arc::clone(self),
+            interest: interest.clone(),
+        });
+        let subscription = self.activities.subscribe(opening, repair);
+        match interest {
+            Some(Interest::Users(users)) => subscription.only(users),
+            Some(Interest::All) | None => subscription,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -117,37 +370,78 @@ impl Hub {
     }
 }
 
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A client that lagged behind is told what is known, as if it had just come.
-impl Repair for Hub {
+struct Resync {
+    hub: Arc<Hub>,
+    interest: Option<Interest>,
+}
+
+impl Repair for Resync {
     fn repair(self: Arc<Self>) -> Subscription {
-        let mut state = self.lock();
-        let opening = match state.snapshot() {
-            Ok(snapshot) => Some(snapshot.event.clone()),
+        let mut state = self.hub.lock();
+        let opening = match state.event(self.interest.as_ref()) {
+            Ok(opening) => Some(opening),
             Err(error) => {
                 log::error!("a client that lagged behind is not brought up to date: {error}");
                 None
             }
         };
-        self.activities
-            .subscribe(opening, Arc::clone(&self) as Arc<dyn Repair>)
+        self.hub.subscribe(opening, self.interest.clone())
     }
 }
 
 impl State {
     /// The roster as text, made anew only after a change.
-    fn snapshot(&mut self) -> Result<&Snapshot, EncodeError> {
+    fn snapshot(&mut self) -> Result<&mut Snapshot, EncodeError> {
         let snapshot = match self.snapshot.take() {
             Some(snapshot) => snapshot,
-            None => Snapshot::of(&self.roster.activities().collect::<Vec<_>>())?,
+            None => Snapshot::of(&self.roster)?,
         };
         Ok(self.snapshot.insert(snapshot))
+    }
+
+    /// The `activities` event for someone with this interest, or with none of its own.
+    fn event(&mut self, interest: Option<&Interest>) -> Result<Frame, EncodeError> {
+        match interest {
+            None => Ok(self.snapshot()?.plain.clone()),
+            Some(Interest::All) => Ok(self.snapshot()?.placed.clone()),
+            Some(chosen) => {
+                let place = Place {
+                    seq: self.roster.seq(),
+                };
+                encode::event("/", "activities", (self.chosen(chosen), place))?.into_frame()
+            }
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        self.feed.mark(self.roster.seq())
+    }
+
+    fn chosen(&self, interest: &Interest) -> Vec<&Activity> {
+        let all = self.roster.activities();
+        all.filter(|activity| interest.is_in(activity.user_id))
+            .collect()
     }
 }
 
 impl Snapshot {
-    fn of(activities: &[Activity]) -> Result<Self, EncodeError> {
-        let array = serde_json::value::to_raw_value(activities)?;
-        let event = encode::event("/", "activities", (&array,))?.into_frame()?;
-        Ok(Self { array, event })
+    fn of(roster: &Roster) -> Result<Self, EncodeError> {
+        let activities: Vec<_> = roster.activities().collect();
+        let array: Arc<RawValue> = serde_json::value::to_raw_value(&activities)?.into();
+        let place = Place { seq: roster.seq() };
+        Ok(Self {
+            plain: encode::event("/", "activities", (&*array,))?.into_frame()?,
+            placed: encode::event("/", "activities", (&*array, place))?.into_frame()?,
+            array,
+            event: None,
+        })
     }
 }

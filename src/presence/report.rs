@@ -1,15 +1,20 @@
 //! What a client says of itself, and what is wrong with it.
 
-use super::State;
+use super::{Doing, State};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
-use std::{borrow::Borrow, collections::BTreeMap, fmt};
+use std::{
+    borrow::{Borrow, Cow},
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+};
 
 /// A client's report: what it does, or that it does not want to be seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// It does this.
-    Doing(State),
+    Doing(Doing),
     /// `OFFLINE`: it takes back what it said before.
     Withdrawn,
 }
@@ -31,10 +36,15 @@ pub enum BadReport {
     UnknownState,
     /// `game_id` is no whole number from 0 to 2^53 - 1.
     GameId,
+    /// `details` is no text, too long, or has control characters.
+    Details,
 }
 
 /// How deep a payload may be nested. What a report needs is one level; the rest is for fields of others.
 pub const MAX_NESTING: usize = 64;
+
+/// How many characters of its own a report may have.
+pub const MAX_DETAILS: usize = 128;
 
 /// The largest whole number that JavaScript tells from its neighbours.
 const MAX_GAME_ID: u64 = (1 << 53) - 1;
@@ -63,18 +73,32 @@ impl Report {
             .map(|json| game_id(json))
             .transpose()?
             .flatten();
+        let details = fields
+            .get(&b"details"[..])
+            .map(|json| details(json))
+            .transpose()?
+            .flatten();
         let state = fields
             .get(&b"state"[..])
             .filter(|json| json.get() != "null")
             .ok_or(BadReport::NoState)?;
         let state: String =
             serde_json::from_str(state.get()).map_err(|_| BadReport::UnknownState)?;
-        match &*state {
-            "ONLINE" => Ok(Self::Doing(State::Online)),
-            "BUSY" => Ok(Self::Doing(State::Busy)),
-            "PLAYING" => Ok(Self::Doing(State::Playing { game_id })),
-            "OFFLINE" => Ok(Self::Withdrawn),
-            _ => Err(BadReport::UnknownState),
+        let state = match &*state {
+            "ONLINE" => State::Online,
+            "BUSY" => State::Busy,
+            "PLAYING" => State::Playing { game_id },
+            "OFFLINE" => return Ok(Self::Withdrawn),
+            _ => return Err(BadReport::UnknownState),
+        };
+        Ok(Self::Doing(Doing { state, details }))
+    }
+
+    /// What is done; none if it is withdrawn.
+    pub fn into_doing(self) -> Option<Doing> {
+        match self {
+            Self::Doing(doing) => Some(doing),
+            Self::Withdrawn => None,
         }
     }
 }
@@ -125,6 +149,19 @@ fn game_id(json: &RawValue) -> Result<Option<u64>, BadReport> {
     }
 }
 
+/// A user's own words, or null for none. No words are none, too.
+fn details(json: &RawValue) -> Result<Option<Arc<str>>, BadReport> {
+    let text: Option<Cow<'_, str>> =
+        serde_json::from_str(json.get()).map_err(|_| BadReport::Details)?;
+    match text {
+        Some(text) if text.chars().count() > MAX_DETAILS || text.contains(char::is_control) => {
+            Err(BadReport::Details)
+        }
+        Some(text) if !text.is_empty() => Ok(Some(Arc::from(&*text))),
+        Some(_) | None => Ok(None),
+    }
+}
+
 fn whole(number: f64) -> Option<u64> {
     let fits = number.fract() == 0.0 && number >= 0.0 && number <= MAX_GAME_ID as f64;
     fits.then_some(number as u64)
@@ -163,6 +200,10 @@ impl fmt::Display for BadReport {
                 f.write_str("state is missing: it must be ONLINE, BUSY, PLAYING or OFFLINE")
             }
             Self::UnknownState => f.write_str("state must be ONLINE, BUSY, PLAYING or OFFLINE"),
+            Self::Details => write!(
+                f,
+                "details must be a text of at most {MAX_DETAILS} characters, none of them a control character"
+            ),
             Self::GameId => write!(f, "game_id must be a whole number from 0 to {MAX_GAME_ID}"),
         }
     }

@@ -12,8 +12,8 @@ use super::{
 };
 use bytes::Bytes;
 use hyper::{
-    HeaderMap, Method, Request, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH},
+    Method, Request, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, ETAG, HeaderValue},
 };
 use serde::Deserialize;
 use std::{
@@ -122,7 +122,7 @@ impl ClientBundle {
             return Some(answer);
         }
         let asked = request.headers();
-        let mut answer = if self.is_known(asked) {
+        let mut answer = if answer::is_known(asked, &self.tag) {
             answer::empty(StatusCode::NOT_MODIFIED)
         } else {
             let plain =
@@ -134,16 +134,6 @@ impl ClientBundle {
         let asks_each_time = HeaderValue::from_static("public, max-age=0");
         headers.insert(CACHE_CONTROL, asks_each_time);
         Some(answer)
-    }
-
-    /// Whether the client has this version already (RFC 9110, "If-None-Match": compared weakly).
-    fn is_known(&self, asked: &HeaderMap) -> bool {
-        asked
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .flat_map(|tags| tags.as_bytes().split(|byte| *byte == b','))
-            .map(|tag| tag.trim_ascii())
-            .any(|tag| tag == b"*" || self.tag == tag.strip_prefix(b"W/").unwrap_or(tag))
     }
 }
 

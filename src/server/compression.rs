@@ -2,16 +2,15 @@
 //!
 //! Only there: a WebSocket's messages stay as they are, and so does what is too small to gain anything.
 
-use super::Answer;
+use super::{Answer, Body};
 use bytes::Bytes;
 use flate2::{
     Compression,
     write::{GzEncoder, ZlibEncoder},
 };
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
-    body::Body,
+    body::Body as _,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY},
 };
 use std::{
@@ -76,7 +75,10 @@ fn compressed_by(
         return answer;
     };
     let (mut head, body) = answer.into_parts();
-    let mut body = body.into_inner().unwrap_or_default();
+    let mut body = match body {
+        Body::Whole(body) => body.into_inner().unwrap_or_default(),
+        Body::Pieces(_) => return Response::from_parts(head, body),
+    };
     match encode(coding, &body) {
         Ok(smaller) if smaller.len() < body.len() => {
             body = smaller;
@@ -88,7 +90,7 @@ fn compressed_by(
         Ok(_) => {}
         Err(error) => log::error!("an answer cannot be compressed: {error}"),
     }
-    Response::from_parts(head, Full::new(body))
+    Response::from_parts(head, body.into())
 }
 
 impl Forms {
@@ -178,10 +180,11 @@ mod tests {
         let plain = answer::with_body(StatusCode::OK, kind, plain.clone());
         let (head, body) = compressed(&asked, Some(1024), plain).into_parts();
         let is_compressed = head.headers.contains_key(CONTENT_ENCODING);
-        (
-            body.into_inner().unwrap_or_default().to_vec(),
-            is_compressed,
-        )
+        let body = match body {
+            Body::Whole(body) => body.into_inner().unwrap_or_default(),
+            Body::Pieces(_) => Bytes::new(),
+        };
+        (body.to_vec(), is_compressed)
     }
 
     #[test]

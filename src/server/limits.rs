@@ -26,7 +26,7 @@ pub struct Limits {
     /// How much is handed to the kernel in one go for one client, in bytes: what is not taken then stays
     /// where it is shared.
     pub write_batch_bytes: usize,
-    /// How long a client may take nothing of what is written to it, the 101 included.
+    /// How long a client may take nothing of what is written to it, answers and the 101 included.
     pub write_timeout: Duration,
     /// The largest head of an HTTP request, in bytes; over it, 431. hyper needs at least 8 KiB.
     pub max_head_bytes: usize,

@@ -1,6 +1,6 @@
 //! The listener: accepts connections and speaks HTTP on them until it is told to stop.
 
-use super::{Answer, Limits};
+use super::{Answer, Limits, patience::Patient};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -13,12 +13,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    select,
-    sync::watch,
-    time::sleep,
-};
+use tokio::{net::TcpListener, select, sync::watch, time::sleep};
 
 /// Answers HTTP requests.
 pub trait Handler: Send + Sync + 'static {
@@ -103,6 +98,10 @@ pub async fn serve<H: Handler>(
             Ok((stream, peer)) => {
                 // A wildcard listener sees IPv4 peers as IPv6 ones.
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                if let Err(error) = stream.set_nodelay(true) {
+                    log::debug!("{peer}: small packets may be delayed: {error}");
+                }
+                let stream = Patient::new(stream, limits.write_timeout);
                 serve_connection(&http, stop.subscribe(), stream, peer, &handler);
             }
             Err(error) if is_of_one_connection(&error) => {
@@ -127,13 +126,10 @@ pub async fn serve<H: Handler>(
 fn serve_connection<H: Handler>(
     http: &http1::Builder,
     mut stop: watch::Receiver<()>,
-    stream: TcpStream,
+    stream: Patient,
     peer: SocketAddr,
     handler: &Arc<H>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("{peer}: small packets may be delayed: {error}");
-    }
     let handler = Arc::clone(handler);
     let service = service_fn(move |request| {
         let handler = Arc::clone(&handler);

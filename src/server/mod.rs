@@ -2,7 +2,8 @@
 //!
 //! A connection's way, file by file:
 //!
-//! * `listener`: accepts, and hands each HTTP request to a handler; knows when to stop.
+//! * `listener`: accepts, and hands each HTTP request to a handler; knows when to stop. `patience`: for how long it waits
+//!   for who takes nothing.
 //! * `engine`: the Engine.IO endpoint. Judges a request, asks the [`Admission`], opens sessions, finds those
 //!   that are open, or refuses.
 //! * `endpoint`: an engine and nothing else, as a server of its own; `handshake`: the request that opened a session.
@@ -17,7 +18,7 @@
 //!   sees whether a message is whole.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
 //! * `sessions`: who is connected, for whoever has to find or end sessions.
-//! * `cors`, `answer`: what goes onto every HTTP answer.
+//! * `cors`, `answer`, `body`: what goes onto every HTTP answer, and into it.
 //! * `limits`: all that bounds what a peer can make grow.
 //!
 //! It runs on tokio: what is `async` here panics outside of its runtime.
@@ -27,6 +28,7 @@
 
 mod admission;
 mod answer;
+mod body;
 mod candidate;
 mod client_bundle;
 mod clock;
@@ -43,6 +45,7 @@ mod handshake;
 mod limits;
 mod link;
 mod listener;
+mod patience;
 mod polling;
 mod sessions;
 mod stream;
@@ -51,7 +54,8 @@ mod websocket;
 mod wire;
 
 pub use admission::{Admission, Denied};
-pub use answer::{Answer, empty, json};
+pub use answer::{Answer, empty, is_known, json, with_body, with_pieces};
+pub use body::Body;
 pub use client_bundle::{ClientBundle, ClientBundleError};
 pub use cors::Cors;
 pub use endpoint::Endpoint;

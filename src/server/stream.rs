@@ -1,11 +1,12 @@
 //! The stream: the connection under a WebSocket.
 //!
-//! Nearly always it is a TCP socket, taken back from hyper as it was. A program that mounts the engine in a hyper server of
+//! Nearly always it is a TCP socket, taken back from hyper as it was, out of our listener's hands or a program's own. A program that mounts the engine in a hyper server of
 //! its own may serve whatever it likes: TLS, a Unix socket, TCP in a wrapper that counts. Then hyper keeps it, behind a
 //! pointer, and some things differ: a call goes through that pointer; a stream that takes only one slice at a time gets
 //! small frames gathered in one; what it holds back itself counts as taken by the peer, until it has to be flushed; and
 //! only its owner can set its options, `TCP_NODELAY` above all.
 
+use super::patience::Patient;
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -40,6 +41,13 @@ const _: () = assert!(mem::size_of::<Stream>() == mem::size_of::<TcpStream>());
 impl Stream {
     /// The connection, and what was read of it behind the request, if that does not come by reading.
     pub(super) fn new(upgraded: Upgraded) -> (Self, Bytes) {
+        let upgraded = match upgraded.downcast::<TokioIo<Patient>>() {
+            Ok(parts) => {
+                let stream = parts.io.into_inner().into_inner();
+                return (Self::Tcp(stream), parts.read_buf);
+            }
+            Err(upgraded) => upgraded,
+        };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(parts) => (Self::Tcp(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => (
@@ -52,11 +60,16 @@ impl Stream {
     /// Lets the kernel forget the connection when this is dropped, with all that the peer has not read, and tell it by a
     /// reset. Otherwise it keeps that for minutes, in case the peer still reads. Of what is not TCP, its owner decides.
     pub(super) fn reset_on_drop(&self) {
-        if let Self::Tcp(stream) = self
-            && let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO))
-        {
-            log::debug!("a connection is left to the kernel: {error}");
+        if let Self::Tcp(stream) = self {
+            reset_on_drop(stream);
         }
+    }
+}
+
+/// The same for a connection that has not left HTTP.
+pub(super) fn reset_on_drop(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+        log::debug!("a connection is left to the kernel: {error}");
     }
 }
 

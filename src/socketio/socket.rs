@@ -190,6 +190,12 @@ impl<D> Socket<D> {
         membership.push(Order::Follow(Box::new(subscription)));
     }
 
+    /// Follows nothing any more. What the subscriptions brought before is sent first.
+    pub fn unfollow(&self) {
+        let membership = &self.0.membership;
+        membership.push(Order::Unfollow(membership.owner()));
+    }
+
     /// Puts the socket into a room. There is no more to a room than its sockets: the first makes it.
     pub fn join(&self, room: &str) {
         self.0.sockets.join(self.id(), room);

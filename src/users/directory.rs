@@ -52,6 +52,9 @@ pub trait Directory: Send + Sync + 'static {
         password: &'a str,
     ) -> Lookup<'a, Option<Arc<User>>>;
 
+    /// The user of this id.
+    fn by_id(&self, id: UserId) -> Lookup<'_, Option<Arc<User>>>;
+
     /// All users, removed ones included, by ascending id.
     fn all(&self) -> Lookup<'_, Vec<Arc<User>>>;
 

@@ -111,6 +111,13 @@ impl FileDirectory {
         }
     }
 
+    /// Whether there is such a user, and it may enter. Cheap, and never waits.
+    pub fn may_enter(&self, id: UserId) -> bool {
+        let snapshot = self.snapshot();
+        let entry = snapshot.table.by_id(id);
+        entry.is_some_and(|entry| entry.user.may_enter())
+    }
+
     /// Takes over a new version of the file; says whether there was one, or what is wrong with it.
     async fn refresh(&self) -> Result<bool, Problem> {
         let (file, known) = (self.file.clone(), self.snapshot().version);
@@ -173,6 +180,10 @@ impl Directory for FileDirectory {
             let right = self.passwords.check(hash.flatten(), password).await?;
             Ok(user.filter(|_| right))
         })
+    }
+
+    fn by_id(&self, id: UserId) -> Lookup<'_, Option<Arc<User>>> {
+        self.answer(|table| table.by_id(id).map(|entry| Arc::clone(&entry.user)))
     }
 
     fn all(&self) -> Lookup<'_, Vec<Arc<User>>> {

@@ -16,6 +16,8 @@
 //! * [`record`](Record): one user of the file, and the rules for each field.
 //! * [`user_file`](UserFile): reading it and replacing it atomically, one writer at a time
 //!   ([`UserFileError`]: or not).
+//! * `place`: how a file is replaced.
+//! * [`side_file`](SideFile): what the server notes for itself beside it.
 //! * `table`: a document made searchable.
 //! * [`file_directory`](FileDirectory): the directory on a user file; it notices changes while
 //!   the server runs.
@@ -30,7 +32,9 @@ mod entry;
 mod file_directory;
 mod key;
 mod password;
+mod place;
 mod record;
+mod side_file;
 mod table;
 mod timestamp;
 mod user;
@@ -45,6 +49,7 @@ pub use file_directory::{CHECK_INTERVAL, FileDirectory};
 pub use key::{ApiKey, KeyDigest, NoRandomness};
 pub use password::{PasswordError, PasswordHash};
 pub use record::Record;
+pub use side_file::SideFile;
 pub use timestamp::Timestamp;
 pub use user::{Role, UnknownRole, User, UserId};
 pub use user_file::{IfMissing, UserFile};

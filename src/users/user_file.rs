@@ -6,10 +6,11 @@
 //! two different files.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::place::{PRIVATE_FILE, Place, Replace};
 use super::{ApiKey, Document, Role, UserFileError};
 
 /// A larger file is not read: at some 200 bytes a user this is 300,000 users, and more likely the
@@ -19,8 +20,7 @@ pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Symbolic links that are followed from the file's name to the file, as many as Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// The mode of what is written: keys and password hashes are their owner's alone.
-const PRIVATE_FILE: u32 = 0o600;
+/// The mode of the folder: keys and password hashes are their owner's alone.
 const PRIVATE_FOLDER: u32 = 0o700;
 
 /// The name of the first user.
@@ -59,17 +59,6 @@ pub enum IfMissing {
 #[derive(Debug, Clone)]
 pub struct UserFile {
     path: PathBuf,
-}
-
-/// Where writing takes place: beside the file itself, which may be somewhere else than the symbolic
-/// link that names it.
-struct Place {
-    target: PathBuf,
-    folder: PathBuf,
-    /// What the content is written to before it takes the target's name. One name is enough, as
-    /// only the holder of the lock writes.
-    draft: PathBuf,
-    lock: PathBuf,
 }
 
 impl UserFile {
@@ -193,7 +182,7 @@ impl UserFile {
     }
 
     /// Finds where to write, and makes the folder.
-    fn place(&self) -> Result<Place, UserFileError> {
+    pub(super) fn place(&self) -> Result<Place, UserFileError> {
         let mut target = self.path.clone();
         for _ in 0..MAX_LINKS {
             match fs::read_link(&target) {
@@ -217,18 +206,7 @@ impl UserFile {
             .mode(PRIVATE_FOLDER)
             .create(&folder)
             .map_err(|error| self.failed("make the folder of", error))?;
-        let sibling = |prefix: &str, suffix: &str| {
-            let mut sibling = std::ffi::OsString::from(prefix);
-            sibling.push(&name);
-            sibling.push(suffix);
-            folder.join(sibling)
-        };
-        Ok(Place {
-            draft: sibling(".", ".new"),
-            lock: sibling("", ".lock"),
-            target,
-            folder,
-        })
+        Ok(Place::new(folder, &name))
     }
 
     /// Waits until no other writer is at work. The lock ends with the file returned.
@@ -241,7 +219,7 @@ impl UserFile {
             .mode(PRIVATE_FILE)
             .open(&place.lock)
             .map_err(failed)?;
-        give_to_owner(&file, place).map_err(failed)?;
+        place.give_to_owner(&file).map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(file)
     }
@@ -256,13 +234,7 @@ impl UserFile {
             path: self.path.clone(),
             broken,
         })?;
-        let written = write_draft(place, &text).and_then(|()| match replace {
-            Replace::Existing => fs::rename(&place.draft, &place.target),
-            Replace::Never => name_new(place),
-        });
-        if let Err(error) = written {
-            // The draft is of no use to anybody; if it cannot be removed the next writer does.
-            let _ = fs::remove_file(&place.draft);
+        if let Err(error) = place.write(text.as_bytes(), replace) {
             return Err(match (error.kind(), replace) {
                 (ErrorKind::AlreadyExists, Replace::Never) => UserFileError::Exists {
                     path: self.path.clone(),
@@ -270,9 +242,8 @@ impl UserFile {
                 _ => self.failed("write", error),
             });
         }
-        // The new name is in the folder; only after this does it survive a power failure.
-        File::open(&place.folder)
-            .and_then(|folder| folder.sync_all())
+        place
+            .make_durable()
             .map_err(|error| self.failed("make durable", error))
     }
 
@@ -282,65 +253,6 @@ impl UserFile {
             UserFileError::Missing { path }
         } else {
             UserFileError::Io { path, doing, error }
-        }
-    }
-}
-
-/// Whether the file to write is there already.
-#[derive(Clone, Copy)]
-enum Replace {
-    Existing,
-    Never,
-}
-
-/// Writes and syncs the draft, private from its first moment.
-fn write_draft(place: &Place, text: &str) -> io::Result<()> {
-    match fs::remove_file(&place.draft) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {} // whoever left it did not finish
-    }
-    let mut draft = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(PRIVATE_FILE)
-        .open(&place.draft)?;
-    give_to_owner(&draft, place)?;
-    draft.write_all(text.as_bytes())?;
-    draft.sync_all()
-}
-
-/// Gives the draft its name where no file has it, even if another program makes one just now.
-fn name_new(place: &Place) -> io::Result<()> {
-    match fs::hard_link(&place.draft, &place.target) {
-        Ok(()) => fs::remove_file(&place.draft),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
-        // A file system without hard links. The lock keeps other Rollcalls away between this look
-        // and the renaming.
-        Err(_) if place.target.exists() => Err(ErrorKind::AlreadyExists.into()),
-        Err(_) => fs::rename(&place.draft, &place.target),
-    }
-}
-
-/// Gives a file that root has made to the owner of the user file, or of its folder. Otherwise
-/// `docker exec … rollcall users add` as root would lock out the server that runs as somebody else.
-fn give_to_owner(file: &File, place: &Place) -> io::Result<()> {
-    let give = |owner: &Metadata| fchown(file, Some(owner.uid()), Some(owner.gid()));
-    if file.metadata()?.uid() != 0 {
-        return Ok(());
-    }
-    match fs::metadata(&place.target) {
-        Ok(owner) if owner.uid() != 0 => give(&owner),
-        Ok(_) => Ok(()),
-        Err(_) => {
-            let folder = fs::metadata(&place.folder)?;
-            // In some containers even root may not; a file that is new may then as well be root's.
-            if folder.uid() != 0 && give(&folder).is_err() {
-                log::warn!(
-                    "{} belongs to root: the server must run as root to read it",
-                    place.target.display()
-                );
-            }
-            Ok(())
         }
     }
 }

@@ -25,4 +25,4 @@ mod topic;
 pub use inbox::{Inbox, Order, Owner};
 pub use merge::{Delivery, Outbound};
 pub use stamp::Stamp;
-pub use topic::{Repair, Subscription, Topic};
+pub use topic::{Key, Repair, Subscription, Topic};

@@ -4,6 +4,7 @@ use super::{Owner, Stamp};
 use crate::engineio::Frame;
 use futures_util::stream::{self, FusedStream};
 use std::{
+    collections::HashSet,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -17,8 +18,13 @@ use tokio::{
 #[derive(Clone)]
 struct Published {
     stamp: Stamp,
+    key: Key,
     frame: Frame,
 }
+
+/// What a frame is about, for subscriptions that are [`only`](Subscription::only) about some things. The numbers are
+/// the topic's to choose.
+pub type Key = u64;
 
 /// A public channel: what is published on it reaches every [`Subscription`].
 ///
@@ -51,10 +57,16 @@ impl Topic {
 
     /// Hands a frame to every subscription. Without any, it is dropped.
     pub fn publish(&self, frame: Frame) {
+        self.publish_about(Key::default(), frame);
+    }
+
+    /// The same, with what it is about.
+    pub fn publish_about(&self, key: Key, frame: Frame) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         // An error says that nobody listens, which is no error here.
         let _nobody = sender.send(Published {
             stamp: Stamp::next(),
+            key,
             frame,
         });
     }
@@ -66,13 +78,11 @@ impl Topic {
     pub fn subscribe(&self, opening: Option<Frame>, repair: Arc<dyn Repair>) -> Subscription {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         Subscription {
-            head: opening.map(|frame| Published {
-                stamp: Stamp::next(),
-                frame,
-            }),
+            head: opening.map(|frame| (Stamp::next(), frame)),
             ring: Box::pin(receive(sender.subscribe())),
             repair,
             owner: Owner::default(),
+            only: None,
         }
     }
 }
@@ -98,14 +108,24 @@ struct Lagged;
 /// One session's place in a topic.
 pub struct Subscription {
     /// The oldest frame that is not handed on yet; looking at its stamp must not lose it.
-    head: Option<Published>,
+    head: Option<(Stamp, Frame)>,
     /// Boxed, because the future that waits in it must not move.
     ring: Pin<Box<dyn FusedStream<Item = Result<Published, Lagged>> + Send>>,
     repair: Arc<dyn Repair>,
     owner: Owner,
+    /// What it is about; none: everything.
+    only: Option<Arc<HashSet<Key>>>,
 }
 
 impl Subscription {
+    /// The same for frames about these alone. The opening is its maker's affair, and so is a [`Repair`].
+    pub fn only(self, keys: Arc<HashSet<Key>>) -> Self {
+        Self {
+            only: Some(keys),
+            ..self
+        }
+    }
+
     /// The same for an owner, who can end it by [`Order::Unfollow`](super::Order::Unfollow).
     pub fn owned_by(self, owner: Owner) -> Self {
         Self { owner, ..self }
@@ -121,11 +141,15 @@ impl Subscription {
     /// A frame that was seen stays until [`Subscription::take`].
     pub(super) fn poll_stamp(&mut self, context: &mut Context<'_>) -> Poll<Option<Stamp>> {
         loop {
-            if let Some(head) = &self.head {
-                return Poll::Ready(Some(head.stamp));
+            if let Some((stamp, _)) = &self.head {
+                return Poll::Ready(Some(*stamp));
             }
             match self.ring.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(published))) => self.head = Some(published),
+                Poll::Ready(Some(Ok(published))) => {
+                    if self.is_about(published.key) {
+                        self.head = Some((published.stamp, published.frame));
+                    }
+                }
                 Poll::Ready(Some(Err(Lagged))) => {
                     *self = Arc::clone(&self.repair).repair().owned_by(self.owner);
                 }
@@ -147,6 +171,10 @@ impl Subscription {
 
     /// The frame whose stamp was shown last.
     pub(super) fn take(&mut self) -> Option<Frame> {
-        self.head.take().map(|published| published.frame)
+        self.head.take().map(|(_, frame)| frame)
+    }
+
+    fn is_about(&self, key: Key) -> bool {
+        self.only.as_ref().is_none_or(|keys| keys.contains(&key))
     }
 }

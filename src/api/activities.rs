@@ -1,0 +1,112 @@
+//! `/api/activities` and `/api/users/{id}/activity`: what everyone does, for those without a socket.
+
+use super::{Streams, body, error};
+use crate::{
+    presence::{Activity, Hub, Lease, Mark},
+    server::{Answer, empty, is_known, json, with_body},
+    socketio::SocketId,
+    users::{User, UserId},
+};
+use hyper::{
+    StatusCode,
+    body::Incoming,
+    header::{CACHE_CONTROL, ETAG, HeaderValue},
+    http::request::Parts,
+};
+use serde::Serialize;
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+/// What everyone does, and who may ask.
+pub struct Activities {
+    /// Who knows.
+    pub hub: Arc<Hub>,
+    /// Those who read along.
+    pub streams: Arc<Streams>,
+    /// Whether anyone may read, without a key.
+    pub public_read: bool,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+}
+
+/// The activity of one of whom nothing is known.
+#[derive(Serialize)]
+struct Unknown {
+    state: &'static str,
+}
+
+impl Activities {
+    /// All who are not offline.
+    pub(super) fn all(&self, request: &Parts) -> Answer {
+        tagged(request, self.hub.mark(), || match self.hub.array() {
+            Ok(array) => {
+                let text = array.get().to_owned();
+                with_body(StatusCode::OK, "application/json", text)
+            }
+            Err(error) => failed(&error),
+        })
+    }
+
+    /// One user, who exists.
+    pub(super) fn one(&self, request: &Parts, user_id: UserId) -> Answer {
+        tagged(request, self.hub.mark(), || {
+            match self.hub.activity(user_id) {
+                Some(activity) => json(StatusCode::OK, &activity),
+                None => json(StatusCode::OK, &Unknown { state: "OFFLINE" }),
+            }
+        })
+    }
+
+    /// Takes a report that holds for a while.
+    pub(super) async fn put(&self, user: &User, body: Incoming) -> Result<Answer, Answer> {
+        let body = body::read(body, self.body_timeout).await?;
+        let lease = Lease::parse(&body)
+            .map_err(|bad| error::error(StatusCode::BAD_REQUEST, &sentence(&bad.to_string())))?;
+        let activity = self.lease(user, lease).map_err(|error| failed(&error))?;
+        Ok(json(StatusCode::OK, &activity))
+    }
+
+    /// Takes it back.
+    pub(super) fn delete(&self, user: &User) -> Answer {
+        let (doing, ttl) = (None, Duration::ZERO);
+        match self.lease(user, Lease { doing, ttl }) {
+            Ok(_) => empty(StatusCode::NO_CONTENT),
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn lease(&self, user: &User, lease: Lease) -> Result<Activity, Box<dyn Error>> {
+        let id = SocketId::random()?;
+        Ok(self.hub.lease(user.id, id, lease.doing, lease.ttl)?)
+    }
+}
+
+/// The answer as it is since `mark`, which was there before it, or that nothing has changed.
+fn tagged(request: &Parts, mark: Mark, answer: impl FnOnce() -> Answer) -> Answer {
+    let Ok(tag) = HeaderValue::from_str(&format!("\"{mark}\"")) else {
+        return answer();
+    };
+    let mut answer = if is_known(&request.headers, &tag) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        answer()
+    };
+    let headers = answer.headers_mut();
+    headers.insert(ETAG, tag);
+    let asks_each_time = HeaderValue::from_static("private, no-cache");
+    headers.insert(CACHE_CONTROL, asks_each_time);
+    answer
+}
+
+/// What is wrong with a body, as a sentence.
+fn sentence(text: &str) -> String {
+    format!("The request was refused: {text}.")
+}
+
+/// A mistake of ours, or the system's.
+fn failed(reason: &dyn fmt::Display) -> Answer {
+    log::error!("an activity cannot be answered: {reason}");
+    error::error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "The server cannot answer this.",
+    )
+}
