@@ -135,7 +135,11 @@ impl Hub {
         let user_id = socket.data().user().id;
         let now = Now::of_the_system();
         let change = state.roster.report(now, user_id, socket.id(), doing);
-        if let Change::Known(activity) = &change {
+        let interest = socket.data().interest();
+        // Who does not watch itself would not be told when this has changed, and believe it for ever.
+        if let Change::Known(activity) = &change
+            && interest.is_none_or(|interest| interest.is_in(user_id))
+        {
             // As of now: whoever counts changes has missed none.
             let known = Published {
                 activity: activity.clone(),
