@@ -357,15 +357,34 @@ impl Hub {
         opening: Option<Frame>,
         interest: Option<Interest>,
     ) -> Subscription {
+        let Some(interest) = interest else {
+            // As nearly all do, who need nothing of their own for it.
+            return self
+                .activities
+                .subscribe(opening, Arc::clone(self) as Arc<dyn Repair>);
+        };
         let repair = Arc::new(Resync {
             hub: Arc::clone(self),
             interest: interest.clone(),
         });
         let subscription = self.activities.subscribe(opening, repair);
         match interest {
-            Some(Interest::Users(users)) => subscription.only(users),
-            Some(Interest::All) | None => subscription,
+            Interest::Users(users) => subscription.only(users),
+            Interest::All => subscription,
         }
+    }
+
+    /// A new place for one that lagged behind, beginning with what is known.
+    fn resync(self: &Arc<Self>, interest: Option<Interest>) -> Subscription {
+        let mut state = self.lock();
+        let opening = match state.event(interest.as_ref()) {
+            Ok(opening) => Some(opening),
+            Err(error) => {
+                log::error!("a client that lagged behind is not brought up to date: {error}");
+                None
+            }
+        };
+        self.subscribe(opening, interest)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -382,22 +401,21 @@ async fn until(deadline: Option<Instant>) {
 }
 
 /// A client that lagged behind is told what is known, as if it had just come.
+impl Repair for Hub {
+    fn repair(self: Arc<Self>) -> Subscription {
+        self.resync(None)
+    }
+}
+
+/// The same for one that watches.
 struct Resync {
     hub: Arc<Hub>,
-    interest: Option<Interest>,
+    interest: Interest,
 }
 
 impl Repair for Resync {
     fn repair(self: Arc<Self>) -> Subscription {
-        let mut state = self.hub.lock();
-        let opening = match state.event(self.interest.as_ref()) {
-            Ok(opening) => Some(opening),
-            Err(error) => {
-                log::error!("a client that lagged behind is not brought up to date: {error}");
-                None
-            }
-        };
-        self.hub.subscribe(opening, self.interest.clone())
+        self.hub.resync(Some(self.interest.clone()))
     }
 }
 

@@ -18,8 +18,9 @@ use std::{
 #[derive(Debug, Default)]
 pub struct Roster {
     rules: Rules,
-    /// By user id, so that a snapshot has an order. Of whom nothing is known is not in it.
-    users: BTreeMap<UserId, User>,
+    /// By user id, so that a snapshot has an order. Of whom nothing is known is not in it. Boxed, because the nodes of the
+    /// map are half empty.
+    users: BTreeMap<UserId, Box<User>>,
     /// When something falls due for whom.
     timers: BTreeSet<(Instant, UserId)>,
     /// Counts what happens, to tell which of two came last.
@@ -84,6 +85,8 @@ impl Roster {
         self.events += 1;
         let joined = self.events;
         let user = self.users.entry(user_id).or_default();
+        // Nearly everyone has one.
+        user.devices.reserve_exact(1);
         user.devices.push(Device {
             holder: Holder::Socket {
                 id,

@@ -1,7 +1,7 @@
 //! The framing: where WebSocket messages begin and end in the bytes that come in.
 //!
 //! tungstenite keeps what it has of a message to itself, and whoever sends half of one could have it kept for
-//! as long as he likes. So [`Wire`](super::wire::Wire) lets the headers be followed here.
+//! as long as he likes. So [`Decoder`](super::decoder::Decoder) lets the headers be followed here.
 
 /// The last fragment of a message (RFC 6455, 5.2).
 const FIN: u8 = 0x80;

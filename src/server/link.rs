@@ -1,52 +1,36 @@
 //! The link: the WebSocket of one session.
 
-use super::{Limits, stream::Stream, wire::Wire};
+use super::{Limits, decoder::Decoder, stream::Stream, wire::Wire};
 use crate::engineio::{CloseReason, Dialect, Frame, MESSAGE};
 use bytes::Bytes;
-use futures_util::{Sink, Stream as _};
 use hyper::upgrade::OnUpgrade;
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    io, mem,
-    pin::Pin,
+    io,
+    mem::{self, MaybeUninit},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
-    time::timeout,
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message, Utf8Bytes,
-        error::ProtocolError,
-        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
-    },
+use tokio::{io::ReadBuf, sync::watch, time::timeout};
+use tokio_tungstenite::tungstenite::{
+    Error, Message, Utf8Bytes,
+    error::ProtocolError,
+    protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-/// What tungstenite reads at once. It keeps a buffer of this size for every client, idle or not, and takes
-/// more for a message that needs it. Smaller, and it would not find its way back to this size.
-const READ_BUFFER_BYTES: usize = 1024;
-
-/// How much of tungstenite's own may wait to be written: a few pongs, which is all that it writes.
-const CONTROL_BUFFER_BYTES: usize = 1024;
-
-/// What is read at once while a peer is being got rid of.
-const IGNORED_BYTES: usize = 4096;
+/// How much is read at once, into the stack: a client that says nothing has no buffer.
+const READ_BYTES: usize = 8 << 10;
 
 /// A WebSocket that carries one Engine.IO packet a message.
 pub(super) struct Link {
-    websocket: WebSocketStream<Wire>,
+    wire: Wire,
+    /// There while something is left to be read or to be answered, and gone while the client is silent, as nearly
+    /// all clients are nearly always.
+    decoder: Option<Box<Decoder>>,
     dialect: Dialect,
-    /// A large message, kept until the next read has begun. Only while someone else holds the memory of
-    /// one does tungstenite take a fresh buffer; otherwise it would keep the large one for ever.
-    large: Option<Bytes>,
-    /// The message whose rest we wait for, by its number, and since when.
-    awaited: Option<(u32, Instant)>,
+    max_payload_bytes: usize,
 }
 
 /// What came in.
@@ -137,94 +121,97 @@ impl Link {
             }
         };
         let (stream, early) = Stream::new(upgraded);
-        Some(Self::new(stream, early, dialect, limits).await)
+        Some(Self::new(stream, &early, dialect, limits))
     }
 
     /// A WebSocket on a connection that has just answered 101. `early` is what came right behind the request.
-    async fn new(stream: Stream, early: Bytes, dialect: Dialect, limits: &Limits) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(CONTROL_BUFFER_BYTES)
-            .max_message_size(Some(limits.max_payload_bytes))
-            .max_frame_size(Some(limits.max_payload_bytes));
-        // A copy: hyper's own buffer is 8 KiB, and would stay for the whole life of the session.
-        let mut buffer = Vec::with_capacity(READ_BUFFER_BYTES.max(early.len()));
-        buffer.extend_from_slice(&early);
-        drop(early);
-        let wire = Wire::new(stream, &buffer);
-        let websocket =
-            WebSocketStream::from_partially_read(wire, buffer, Role::Server, Some(config)).await;
-        Self {
-            websocket,
+    fn new(stream: Stream, early: &[u8], dialect: Dialect, limits: &Limits) -> Self {
+        let mut link = Self {
+            wire: Wire::new(stream),
+            decoder: None,
             dialect,
-            large: None,
-            awaited: None,
+            max_payload_bytes: limits.max_payload_bytes,
+        };
+        if !early.is_empty() {
+            link.decoder().push(early);
         }
+        link
     }
 
-    /// Queues a frame as one text message; [`Link::poll_flush`] sends it.
+    fn decoder(&mut self) -> &mut Decoder {
+        let max_payload_bytes = self.max_payload_bytes;
+        self.decoder
+            .get_or_insert_with(|| Box::new(Decoder::new(max_payload_bytes)))
+    }
+
+    /// Queues a frame as one message; [`Link::poll_flush`] sends it.
     pub(super) fn push(&mut self, frame: &Frame) {
-        let frame = self.dialect.encode_frame(frame);
-        self.websocket.get_mut().push(&frame);
+        self.wire.push(&self.dialect.encode_frame(frame));
     }
 
     /// How many bytes wait to be sent.
     pub(super) fn queued(&self) -> usize {
-        self.websocket.get_ref().queued()
+        self.wire.queued()
     }
 
     /// How many bytes the peer's side of the connection has taken so far.
     pub(super) fn written(&self) -> u64 {
-        self.websocket.get_ref().written()
+        self.wire.written()
     }
 
     /// Sends all that is queued, with as few calls as the kernel allows.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Pin::new(&mut self.websocket).poll_flush(context)
+        ready!(self.wire.poll_flush(context))?;
+        if let Some(decoder) = &mut self.decoder {
+            // What had no room before.
+            decoder.flush(&mut self.wire)?;
+            ready!(self.wire.poll_flush(context))?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// The next message. Pings are answered underneath. After [`Received::End`] do not call it again.
     pub(super) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Received> {
         loop {
-            let polled = Pin::new(&mut self.websocket).poll_next(context);
-            self.large = None;
-            let Poll::Ready(next) = polled else {
-                self.await_rest();
-                return Poll::Pending;
-            };
-            let received = match next {
-                Some(Ok(Message::Text(text))) => {
-                    self.keep_if_large(text.as_ref());
-                    Received::Text(text)
+            if let Some(decoder) = &mut self.decoder {
+                match decoder.decode(&mut self.wire) {
+                    Ok(Some(Message::Text(text))) => return Poll::Ready(Received::Text(text)),
+                    Ok(Some(Message::Binary(bytes))) => {
+                        return Poll::Ready(Received::Binary(bytes));
+                    }
+                    Ok(Some(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                    Ok(Some(Message::Close(_))) => {
+                        return Poll::Ready(Received::End(End::ClosedByPeer));
+                    }
+                    // It may have answered.
+                    Ok(None) => match self.wire.poll_flush(context) {
+                        Poll::Ready(Ok(())) | Poll::Pending => {}
+                        Poll::Ready(Err(error)) => {
+                            return Poll::Ready(Received::End(End::of(&error.into())));
+                        }
+                    },
+                    Err(error) => return Poll::Ready(Received::End(End::of(&error))),
                 }
-                Some(Ok(Message::Binary(bytes))) => {
-                    self.keep_if_large(&bytes);
-                    Received::Binary(bytes)
+                if decoder.is_done() {
+                    self.decoder = None;
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(_))) | None => Received::End(End::ClosedByPeer),
-                Some(Err(error)) => Received::End(End::of(&error)),
-            };
-            // The next is not late as long as it is not asked for.
-            self.awaited = None;
-            return Poll::Ready(received);
+            }
+            let mut buffer = [const { MaybeUninit::uninit() }; READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut buffer);
+            match ready!(self.wire.poll_read(context, &mut buffer)) {
+                // The stream ended without a close frame: not nice, but an end.
+                Ok(()) if buffer.filled().is_empty() => {
+                    return Poll::Ready(Received::End(End::ClosedByPeer));
+                }
+                Ok(()) => self.decoder().push(buffer.filled()),
+                Err(error) => return Poll::Ready(Received::End(End::of(&error.into()))),
+            }
         }
-    }
-
-    /// Notes since when the peer has owed the rest of a message. What comes between its fragments pays
-    /// nothing off.
-    fn await_rest(&mut self) {
-        let unfinished = self.websocket.get_ref().unfinished();
-        self.awaited = unfinished.map(|number| match self.awaited {
-            Some((before, since)) if before == number => (number, since),
-            _ => (number, Instant::now()),
-        });
     }
 
     /// Since when the peer has owed the rest of a message.
     pub(super) fn awaiting_since(&self) -> Option<Instant> {
-        self.awaited.map(|(_, since)| since)
+        self.decoder.as_ref()?.awaiting_since()
     }
 
     /// The next message that may be heard. A client that does not take its answers may not ask for more: its
@@ -246,12 +233,6 @@ impl Link {
             }
         }
         Poll::Pending
-    }
-
-    fn keep_if_large(&mut self, message: &Bytes) {
-        if message.len() > READ_BUFFER_BYTES {
-            self.large = Some(message.clone());
-        }
     }
 
     /// Takes the connection down: what is queued, a close frame, the end of the stream; then waits for the
@@ -279,7 +260,7 @@ impl Link {
 
     /// To be dropped by a reset, without a goodbye: the peer takes nothing.
     pub(super) fn reset_on_drop(&self) {
-        self.websocket.get_ref().reset_on_drop();
+        self.wire.reset_on_drop();
     }
 
     async fn say_goodbye(&mut self, end: End) -> Result<(), Error> {
@@ -290,20 +271,30 @@ impl Link {
             }),
             End::Open | End::ClosedByPeer | End::Broken => None,
         };
-        if end != End::ClosedByPeer {
-            let mut websocket = Pin::new(&mut self.websocket);
-            poll_fn(|context| websocket.as_mut().poll_ready(context)).await?;
-            websocket.start_send(Message::Close(frame))?;
-        }
         poll_fn(|context| self.poll_flush(context)).await?;
-        self.websocket.get_mut().shutdown().await?;
+        if end != End::ClosedByPeer {
+            self.decoder();
+            if let Some(decoder) = &mut self.decoder {
+                decoder.close(&mut self.wire, frame)?;
+            }
+            poll_fn(|context| self.poll_flush(context)).await?;
+        }
+        poll_fn(|context| self.wire.poll_shutdown(context)).await?;
         Ok(())
     }
 
     async fn ignore_the_rest(&mut self) -> io::Result<()> {
-        let mut ignored = [0; IGNORED_BYTES];
-        while self.websocket.get_mut().read(&mut ignored).await? > 0 {}
-        Ok(())
+        poll_fn(|context| {
+            loop {
+                let mut ignored = [const { MaybeUninit::uninit() }; READ_BYTES];
+                let mut ignored = ReadBuf::uninit(&mut ignored);
+                ready!(self.wire.poll_read(context, &mut ignored))?;
+                if ignored.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+        .await
     }
 }
 

@@ -14,8 +14,8 @@
 //! * `compression`: what makes the answers of long-polling smaller.
 //! * `client_bundle`: the JavaScript client, for pages that load it from here.
 //! * `candidate`: a WebSocket that is to take over from long-polling.
-//! * `link`, `wire`, `stream`: the WebSocket under the driver, the bytes under that, and what carries them; `framing`
-//!   sees whether a message is whole.
+//! * `link`, `wire`, `stream`: the WebSocket under the driver, the bytes under that, and what carries them; `decoder`
+//!   makes messages of what is read, `framing` sees whether one is whole.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
 //! * `sessions`: who is connected, for whoever has to find or end sessions.
 //! * `cors`, `answer`, `body`: what goes onto every HTTP answer, and into it.
@@ -35,6 +35,7 @@ mod clock;
 #[cfg_attr(not(feature = "compression"), path = "no_compression.rs")]
 mod compression;
 mod cors;
+mod decoder;
 mod door;
 mod driver;
 mod endpoint;

@@ -32,8 +32,6 @@ struct Entry<I> {
     revision: Revision,
     inbox: Arc<Inbox>,
     door: Option<Arc<Door>>,
-    /// Given back in the moment in which the session is no longer among these.
-    _place: Place,
 }
 
 /// A session that was found.
@@ -46,12 +44,13 @@ pub(super) struct Found<I> {
     pub(super) door: Option<Arc<Door>>,
 }
 
-/// The right to be a session, or to become one. It ends with this value.
+/// The right to become a session. It ends with this value, or with the session.
 pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
-/// A session among those alive. It ends with this value.
+/// A session among those alive. It ends with this value, and its place is free in the moment in which it is no longer
+/// found.
 pub(super) struct Registration<I> {
     sessions: Arc<Sessions<I>>,
     sid: Sid,
@@ -73,7 +72,7 @@ impl<I> Sessions<I> {
     /// A place for one more session, if there is room.
     pub(super) fn reserve(&self) -> Option<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Place { _permit: permit })
+        Some(Place { permit })
     }
 
     /// Adds a session.
@@ -97,9 +96,10 @@ impl<I> Sessions<I> {
                 revision,
                 inbox,
                 door,
-                _place: place,
             },
         );
+        // From now on the registration stands for it, and needs no room for that.
+        place.permit.forget();
         Registration {
             sessions: Arc::clone(self),
             sid,
@@ -170,6 +170,8 @@ impl<I> Registration<I> {
 
 impl<I> Drop for Registration<I> {
     fn drop(&mut self) {
-        self.sessions.lock().alive.remove(&self.sid);
+        let mut state = self.sessions.lock();
+        state.alive.remove(&self.sid);
+        self.sessions.places.add_permits(1);
     }
 }

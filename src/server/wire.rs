@@ -1,11 +1,10 @@
 //! The wire: a stream with a queue of shared frames in front of it.
 //!
-//! tungstenite reads, answers pings and closes through this as through any stream. Data frames go past its
-//! own buffer, because that one copies, and never gives back what it grew to (a snapshot of 450 KB to
-//! each of 10,000 clients is 4.5 GB there; here it is one shared allocation). Its writes are taken whole, so
-//! they stand between frames and never inside one.
+//! Data frames go past tungstenite, whose buffer copies, and never gives back what it grew to (a snapshot of 450 KB
+//! to each of 10,000 clients is 4.5 GB there; here it is one shared allocation). What tungstenite writes itself, pongs
+//! and close frames, is queued whole, so it stands between frames and never inside one.
 
-use super::{framing::Framing, stream::Stream};
+use super::stream::Stream;
 use crate::engineio::Frame;
 use bytes::{Buf, Bytes};
 use std::{
@@ -18,9 +17,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How many pieces go to the stream in one call; two a frame.
 const SLICES: usize = 128;
-
-/// How much of tungstenite's own may wait: a few pongs. More only comes when a peer asks and does not read.
-const CONTROL_BYTES: usize = 1024;
 
 /// The first fragment of a text message, and the last.
 const FIN_TEXT: u8 = 0x81;
@@ -37,8 +33,6 @@ pub(super) struct Wire {
     queued: usize,
     /// Bytes that the stream has taken, ever.
     written: u64,
-    /// How far what was read goes.
-    framing: Framing,
 }
 
 /// A WebSocket frame's header and payload, each as far as it is not written yet.
@@ -55,16 +49,12 @@ struct Header {
 }
 
 impl Wire {
-    /// `early` is what was read of the stream before.
-    pub(super) fn new(stream: Stream, early: &[u8]) -> Self {
-        let mut framing = Framing::default();
-        framing.advance(early);
+    pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
             queue: VecDeque::new(),
             queued: 0,
             written: 0,
-            framing,
         }
     }
 
@@ -87,14 +77,14 @@ impl Wire {
         self.written
     }
 
-    /// The number of the message that was read in part, if there is one.
-    pub(super) fn unfinished(&self) -> Option<u32> {
-        self.framing.unfinished()
-    }
-
     /// To be dropped by a reset: the peer takes nothing.
     pub(super) fn reset_on_drop(&self) {
         self.stream.reset_on_drop();
+    }
+
+    /// Queues what is a whole frame already.
+    pub(super) fn push_encoded(&mut self, frame: Bytes) {
+        self.push_piece(Header::none(), frame);
     }
 
     fn push_piece(&mut self, header: Header, payload: Bytes) {
@@ -168,39 +158,20 @@ impl Header {
     }
 }
 
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl Wire {
+    pub(super) fn poll_read(
+        &mut self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let arrived = buffer.filled().get(before..).unwrap_or_default();
-        self.framing.advance(arrived);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Wire {
-    /// Takes all of tungstenite's bytes or none, so that no frame of ours gets between them.
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.queued > CONTROL_BYTES {
-            ready!(self.as_mut().poll_flush(context))?;
-        }
-        self.push_piece(Header::none(), Bytes::copy_from_slice(bytes));
-        Poll::Ready(Ok(bytes.len()))
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        while this.queued > 0 {
+    /// Sends all that is queued.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.queued > 0 {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let pieces = this
+            let pieces = self
                 .queue
                 .iter()
                 .flat_map(|piece| [piece.header.remaining(), &piece.payload]);
@@ -213,17 +184,18 @@ impl AsyncWrite for Wire {
                 used += 1;
             }
             let slices = slices.get(..used).unwrap_or_default();
-            let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(context, slices))?;
+            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            this.advance(written);
+            self.advance(written);
         }
-        Pin::new(&mut this.stream).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.as_mut().poll_flush(context))?;
+    /// Sends all that is queued, and ends our side of the connection.
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(context))?;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

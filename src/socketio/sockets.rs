@@ -38,8 +38,36 @@ struct State<D> {
 
 struct Entry<D> {
     socket: Socket<D>,
-    /// The rooms that have this socket: there may be many, if its client may choose.
-    rooms: HashSet<Arc<str>>,
+    rooms: Rooms,
+}
+
+/// The rooms that have a socket. Many programs have no rooms, and then it has no heap; there may be many, if clients may
+/// choose.
+#[derive(Default)]
+struct Rooms(Option<Box<HashSet<Arc<str>>>>);
+
+impl Rooms {
+    fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().flat_map(|rooms| rooms.iter())
+    }
+
+    fn insert(&mut self, room: Arc<str>) {
+        self.0.get_or_insert_default().insert(room);
+    }
+
+    fn remove(&mut self, room: &str) {
+        if let Some(rooms) = &mut self.0 {
+            rooms.remove(room);
+        }
+        self.0.take_if(|rooms| rooms.is_empty());
+    }
+}
+
+impl FromIterator<Arc<str>> for Rooms {
+    fn from_iter<I: IntoIterator<Item = Arc<str>>>(rooms: I) -> Self {
+        let rooms: HashSet<_> = rooms.into_iter().collect();
+        Self((!rooms.is_empty()).then(|| Box::new(rooms)))
+    }
 }
 
 impl<D> Sockets<D> {
@@ -168,7 +196,7 @@ impl<D> Sockets<D> {
         }
         let entry = Entry {
             socket: socket.clone(),
-            rooms,
+            rooms: rooms.into_iter().collect(),
         };
         state.sockets.insert(id, entry);
         socket
@@ -184,7 +212,7 @@ impl<D> Sockets<D> {
             if let (Some(entry), Some(log)) = (&entry, log) {
                 let away = Away {
                     id: socket.id(),
-                    rooms: entry.rooms.clone(),
+                    rooms: entry.rooms.iter().cloned().collect(),
                     log,
                     until: now + recovery.max_disconnection,
                 };
@@ -223,8 +251,9 @@ impl<D> Sockets<D> {
 
     pub(super) fn rooms_of(&self, id: SocketId) -> Vec<Arc<str>> {
         let state = self.lock();
-        let rooms = state.sockets.get(&id).map(|entry| entry.rooms.iter());
-        let mut rooms: Vec<_> = rooms.into_iter().flatten().cloned().collect();
+        let entry = state.sockets.get(&id);
+        let rooms = entry.into_iter().flat_map(|entry| entry.rooms.iter());
+        let mut rooms: Vec<_> = rooms.cloned().collect();
         rooms.sort_unstable();
         rooms
     }
@@ -265,7 +294,7 @@ impl<D> State<D> {
             return None;
         }
         let entry = self.sockets.remove(&id)?;
-        for room in &entry.rooms {
+        for room in entry.rooms.iter() {
             self.take_out(id, room);
         }
         Some(entry)

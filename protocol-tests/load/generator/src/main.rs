@@ -1,0 +1,211 @@
+//! The load generator: `run`, beside this package, builds what it measures and starts it.
+//!
+//! * `server`: a server under measurement. `floor`: one that is none.
+//! * `swarm`, `client`: thousands of clients in one thread.
+//! * `scenario`: what they do. `users`: who they are.
+//! * `figure`: what comes of it, and what was promised. `report`: for people to read.
+
+mod client;
+mod figure;
+mod floor;
+mod report;
+mod scenario;
+mod server;
+mod swarm;
+mod users;
+
+use figure::{Figure, Sample, Summary};
+use scenario::{Bench, Effort};
+use server::{Kind, Programs};
+use std::{env, error::Error, fs, path::PathBuf, process::ExitCode, time::Duration};
+use users::Users;
+
+const HELP: &str = "\
+Measures Rollcall beside its peers.
+
+  load --rollcall P --socketioxide P --node-gateway P [--quick | --smoke] [--alone] [--page FILE --plot FILE --machine TEXT]
+
+  --quick   one run of what the targets speak of, in a few minutes
+  --smoke   whether all of it works, with a few clients; the figures mean nothing
+  --alone   measure no peers
+  --page    write the figures into this page, and --plot into this picture
+";
+
+/// How much is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    Full,
+    Quick,
+    Smoke,
+}
+
+struct Arguments {
+    programs: Programs,
+    plan: Plan,
+    is_alone: bool,
+    page: Option<PathBuf>,
+    plot: Option<PathBuf>,
+    machine: String,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    if env::args().nth(1).as_deref() == Some("floor") {
+        let clients = env::args().nth(2).ok_or("how many clients?")?.parse()?;
+        return Ok(floor::run(clients)?);
+    }
+    let arguments = arguments()?;
+    let samples = measure(&arguments)?;
+    let verdicts = Summary(&samples).verdicts();
+    let (table, promises) = (report::table(&samples), report::promises(&verdicts));
+    println!("\n{table}\n{promises}");
+    if let Some(page) = &arguments.page {
+        let machine = &arguments.machine;
+        report::write_page(page, &format!("\n{machine}\n\n{table}\n{promises}\n"))?;
+    }
+    if let Some(plot) = &arguments.plot {
+        report::plot(&samples, plot)?;
+    }
+    Ok(())
+}
+
+fn arguments() -> Result<Arguments, Box<dyn Error>> {
+    use lexopt::prelude::*;
+    let mut programs = Programs {
+        rollcall: PathBuf::new(),
+        socketioxide: PathBuf::new(),
+        node_gateway: PathBuf::new(),
+    };
+    let (mut plan, mut is_alone, mut page, mut plot, mut machine) =
+        (Plan::Full, false, None, None, String::new());
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("rollcall") => programs.rollcall = parser.value()?.into(),
+            Long("socketioxide") => programs.socketioxide = parser.value()?.into(),
+            Long("node-gateway") => programs.node_gateway = parser.value()?.into(),
+            Long("quick") => plan = Plan::Quick,
+            Long("smoke") => plan = Plan::Smoke,
+            Long("alone") => is_alone = true,
+            Long("page") => page = Some(parser.value()?.into()),
+            Long("plot") => plot = Some(parser.value()?.into()),
+            Long("machine") => machine = parser.value()?.string()?,
+            Long("help") => {
+                print!("{HELP}");
+                std::process::exit(0);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Arguments {
+        programs,
+        plan,
+        is_alone,
+        page,
+        plot,
+        machine,
+    })
+}
+
+fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
+    let plan = arguments.plan;
+    let (runs, steps, settle) = match plan {
+        Plan::Full => (5, vec![1000, 2000, 4000, 8000, 16_000], 10),
+        Plan::Quick => (1, vec![2000, 8000, 16_000], 10),
+        Plan::Smoke => (1, vec![50], 0),
+    };
+    let (storm, herd, polling) = if plan == Plan::Smoke {
+        (40, 20, 20)
+    } else {
+        (2000, 5000, 2000)
+    };
+    // The others need minutes, or lose clients, with as many.
+    let (storm_of_peers, herd_of_peers) = if plan == Plan::Smoke {
+        (40, 20)
+    } else {
+        (1000, 1000)
+    };
+    let effort = |kind, clients| Effort {
+        settle: Duration::from_secs(settle),
+        paced: match plan {
+            Plan::Smoke => 3,
+            Plan::Quick => 20,
+            Plan::Full => 40,
+        },
+        // No server shall be at its limit here: below a core at 20 us a delivery.
+        pace: Duration::from_millis(if clients > 8000 { 400 } else { 200 }),
+        bursts: if kind == Kind::Node { 2 } else { 5 },
+        burst: 50,
+    };
+    let numbers = steps.iter().copied().chain([
+        1,
+        storm,
+        storm_of_peers,
+        polling + 1,
+        2 * herd + 1,
+        2 * herd_of_peers + 1,
+    ]);
+    let folder = env::temp_dir().join(format!("rollcall-load-{}", std::process::id()));
+    let users = Users::new(&folder, numbers.collect())?;
+    let mut bench = Bench {
+        programs: &arguments.programs,
+        users: &users,
+        samples: Vec::new(),
+    };
+    let servers: &[Kind] = if arguments.is_alone {
+        &[Kind::Rollcall]
+    } else {
+        &[Kind::Rollcall, Kind::Socketioxide, Kind::Node]
+    };
+
+    let binary = fs::metadata(&arguments.programs.rollcall)?.len() as f64;
+    bench.samples.push(Sample {
+        kind: Kind::Rollcall,
+        clients: 0,
+        figure: Figure::Binary,
+        value: binary,
+    });
+    for run in 1..=runs {
+        println!("run {run} of {runs}");
+        for kind in servers {
+            bench.bare(*kind)?;
+        }
+        for clients in &steps {
+            // In the quick run only the straight line is looked at beside the size that the targets speak of.
+            let is_aside = plan == Plan::Quick && *clients != 8000;
+            for kind in servers.iter().copied().chain([Kind::Floor]) {
+                if !is_aside || kind == Kind::Rollcall {
+                    let effort = effort(kind, *clients);
+                    let settle = if is_aside {
+                        Duration::ZERO
+                    } else {
+                        effort.settle
+                    };
+                    bench.everyday(kind, *clients, Effort { settle, ..effort })?;
+                }
+            }
+        }
+        for kind in servers {
+            let is_ours = *kind == Kind::Rollcall;
+            bench.polling(*kind, polling, effort(*kind, polling))?;
+            if is_ours {
+                bench.storm(*kind, storm)?;
+                bench.herd(*kind, herd)?;
+            }
+            if plan != Plan::Quick {
+                bench.storm(*kind, storm_of_peers)?;
+                bench.herd(*kind, herd_of_peers)?;
+            }
+        }
+    }
+    Ok(bench.samples)
+}
