@@ -1,5 +1,8 @@
 //! The program: does what the command line says.
 
+#[cfg(feature = "mimalloc")]
+mod allocator;
+
 use rollcall::{
     cli::{self, Command},
     config::Config,

@@ -5,6 +5,7 @@ use super::{
     payload::{self, Packets, Payload, PayloadError},
 };
 use bytes::Bytes;
+use std::borrow::Cow;
 
 /// How packets are written to one client, and read from it: by protocol version, and by what the client's
 /// transport can carry.
@@ -34,7 +35,7 @@ impl Dialect {
     }
 
     /// A frame as this client's WebSocket carries it.
-    pub fn encode_frame(self, frame: &Frame) -> Frame {
+    pub fn encode_frame(self, frame: &Frame) -> Cow<'_, Frame> {
         self.revision.encode_frame(self.base64_only, frame)
     }
 

@@ -447,9 +447,9 @@ impl Revision {
 
     /// Writes a frame as it goes over a WebSocket: as text, or as a binary frame. `base64_only` says that the client
     /// asked for `b64`, and has nothing but text sent to it then, in both versions.
-    pub fn encode_frame(self, base64_only: bool, frame: &Frame) -> Frame {
+    pub fn encode_frame(self, base64_only: bool, frame: &Frame) -> Cow<'_, Frame> {
         match (self, frame) {
-            (_, Frame::Text(_)) => frame.clone(),
+            (_, Frame::Text(_)) => Cow::Borrowed(frame),
             (Self::V3 | Self::V4, Frame::Binary(data)) if base64_only => {
                 let mark = match self {
                     Self::V3 => BASE64_V3,
@@ -458,14 +458,14 @@ impl Revision {
                 let mut text = String::with_capacity(mark.len() + base64_len(data));
                 text.push_str(mark);
                 BASE64_STANDARD.encode_string(data, &mut text);
-                Frame::text(text)
+                Cow::Owned(Frame::text(text))
             }
-            (Self::V4, Frame::Binary(_)) => frame.clone(),
+            (Self::V4, Frame::Binary(_)) => Cow::Borrowed(frame),
             (Self::V3, Frame::Binary(data)) => {
                 let mut packet = Vec::with_capacity(1 + data.len());
                 packet.push(BINARY_MESSAGE);
                 packet.extend_from_slice(data);
-                Frame::Binary(packet.into())
+                Cow::Owned(Frame::Binary(packet.into()))
             }
         }
     }

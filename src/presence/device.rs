@@ -8,7 +8,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) holder: Holder,
-    pub(super) report: Option<Held>,
+    /// Boxed, because many sockets never say anything.
+    pub(super) report: Option<Box<Held>>,
 }
 
 /// Whose report it is.
@@ -55,7 +56,7 @@ impl Device {
     }
 
     /// Reports for the first time, and takes over what another has left.
-    pub(super) fn inherit(&mut self, inherited: Option<Held>) {
+    pub(super) fn inherit(&mut self, inherited: Option<Box<Held>>) {
         if let Holder::Socket { has_reported, .. } = &mut self.holder {
             *has_reported = true;
         }
@@ -74,11 +75,11 @@ impl Device {
             Some(held) if held.doing == doing => {}
             Some(held) if held.doing.state == doing.state => held.doing = doing,
             report => {
-                *report = Some(Held {
+                *report = Some(Box::new(Held {
                     doing,
                     shown_as,
                     changed: event,
-                });
+                }));
             }
         }
     }

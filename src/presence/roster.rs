@@ -51,8 +51,9 @@ pub struct Now {
 #[derive(Debug, Default)]
 struct User {
     devices: Vec<Device>,
-    /// What everyone has been told; none: never anything, which is offline, too.
-    published: Option<Activity>,
+    /// What everyone has been told; none: never anything, which is offline, too. Boxed, because of many there is nothing
+    /// to be told.
+    published: Option<Box<Activity>>,
     bucket: Bucket,
     /// When a change may be published that had to wait.
     late: Option<Instant>,
@@ -171,14 +172,14 @@ impl Roster {
             let user = self.users.entry(activity.user_id).or_default();
             user.devices.push(Device {
                 holder: Holder::Lost { at: 0, until },
-                report: Some(Held {
+                report: Some(Box::new(Held {
                     doing,
                     shown_as: activity.socket_id,
                     changed: 0,
-                }),
+                })),
             });
             let user_id = activity.user_id;
-            user.published = Some(activity);
+            user.published = Some(Box::new(activity));
             self.settle(now, user_id);
         }
     }
@@ -216,13 +217,13 @@ impl Roster {
         let published = self
             .users
             .values()
-            .filter_map(|user| user.published.as_ref());
+            .filter_map(|user| user.published.as_deref());
         published.filter(|activity| activity.doing.is_some())
     }
 
     /// One user, as everyone knows it. None: offline.
     pub fn activity(&self, user_id: UserId) -> Option<&Activity> {
-        let published = self.users.get(&user_id)?.published.as_ref();
+        let published = self.users.get(&user_id)?.published.as_deref();
         published.filter(|activity| activity.doing.is_some())
     }
 
@@ -287,7 +288,7 @@ impl Roster {
             match user.bucket.take(now.instant, &self.rules.rate) {
                 Ok(()) => {
                     user.late = None;
-                    user.published = Some(next.clone());
+                    user.published = Some(Box::new(next.clone()));
                     self.seq += 1;
                     Change::Tell(Published {
                         activity: next,
@@ -346,7 +347,7 @@ impl User {
         let top = held.max_by_key(|held| (held.doing.state.rank(), held.changed));
         let doing = top.map(|held| held.doing.clone());
         let state = doing.as_ref().map(|doing| doing.state);
-        let known = self.published.as_ref();
+        let known = self.published.as_deref();
         let socket_id = match (top, known) {
             (Some(held), _) => held.shown_as,
             (None, Some(known)) => known.socket_id,
@@ -367,7 +368,7 @@ impl User {
 
 /// The report that a socket inherits by its first own: of those that were lost before it came, the one that has been
 /// lost for the longest. It is back again, and nobody has noticed.
-fn inheritance(devices: &mut [Device], heir: SocketId) -> Option<Held> {
+fn inheritance(devices: &mut [Device], heir: SocketId) -> Option<Box<Held>> {
     let heir = devices.iter().find(|device| device.is_socket(heir))?;
     let Holder::Socket {
         joined,

@@ -15,10 +15,6 @@ use std::{
 use tokio::sync::watch;
 
 /// A WebSocket on probation.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives in a box, and only for a moment"
-)]
 pub(super) enum Candidate {
     /// Its 101 is not out yet.
     Opening(Pin<Box<dyn Future<Output = Option<Link>> + Send>>),

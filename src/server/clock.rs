@@ -11,6 +11,8 @@ use tokio::time::{Sleep, sleep_until};
 /// One timer, and since when the client takes nothing.
 pub(super) struct Clock {
     timer: Pin<Box<Sleep>>,
+    /// When the timer goes off by itself, and wakes the session; none: it has to be looked at.
+    armed: Option<Instant>,
     /// Since when the client has taken nothing, and how many bytes it had taken by then.
     stalled: Option<(Instant, u64)>,
 }
@@ -19,6 +21,7 @@ impl Clock {
     pub(super) fn new(deadline: Instant) -> Self {
         Self {
             timer: Box::pin(sleep_until(deadline.into())),
+            armed: None,
             stalled: None,
         }
     }
@@ -38,17 +41,27 @@ impl Clock {
         self.stalled.map(|(since, _)| since)
     }
 
-    /// Waits for `deadline`. A timer that goes off too early is cheaper than one that is set anew each
-    /// time that the deadline moves away, so it is only ever brought forward; the driver looks again.
+    /// Waits for `deadline`, as of `now`, always in the same task. A timer that goes off too early is cheaper than one
+    /// that is set anew each time that the deadline moves away, so it is only ever brought forward; the driver looks
+    /// again. And while it is set early enough it is not even looked at.
     pub(super) fn poll_deadline(
         &mut self,
+        now: Instant,
         deadline: Instant,
         context: &mut Context<'_>,
     ) -> Poll<()> {
-        let deadline = deadline.into();
-        if self.timer.is_elapsed() || deadline < self.timer.deadline() {
-            self.timer.as_mut().reset(deadline);
+        if self
+            .armed
+            .is_some_and(|armed| now < armed && armed <= deadline)
+        {
+            return Poll::Pending;
         }
-        self.timer.as_mut().poll(context)
+        let wanted = deadline.into();
+        if self.timer.is_elapsed() || wanted < self.timer.deadline() {
+            self.timer.as_mut().reset(wanted);
+        }
+        let rung = self.timer.as_mut().poll(context);
+        self.armed = rung.is_pending().then(|| self.timer.deadline().into());
+        rung
     }
 }

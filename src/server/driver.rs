@@ -133,7 +133,8 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         {
             return Poll::Ready(Wake::Knock(knock));
         }
-        self.handler.poll(Instant::now(), context);
+        let now = Instant::now();
+        self.handler.poll(now, context);
         let blocked = match self.poll_send(clock, context) {
             Ok(blocked) => blocked,
             Err(wake) => return Poll::Ready(wake),
@@ -155,7 +156,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             return Poll::Ready(Wake::Probed(received));
         }
         clock
-            .poll_deadline(self.deadline(clock), context)
+            .poll_deadline(now, self.deadline(clock), context)
             .map(|()| Wake::Timeout)
     }
 

@@ -1,6 +1,11 @@
 //! The link: the WebSocket of one session.
 
-use super::{Limits, decoder::Decoder, stream::Stream, wire::Wire};
+use super::{
+    Limits,
+    decoder::Decoder,
+    stream::Stream,
+    wire::{Batch, Wire},
+};
 use crate::engineio::{CloseReason, Dialect, Frame, MESSAGE};
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
@@ -77,27 +82,34 @@ impl Received {
     }
 }
 
-/// Messages that were read before their time. No heap while there are none.
+/// Messages that were read before their time. Boxed, because hardly ever are there any.
 #[derive(Default)]
-pub(super) struct PutAside {
-    messages: VecDeque<Received>,
+pub(super) struct PutAside(Option<Box<Messages>>);
+
+#[derive(Default)]
+struct Messages {
+    waiting: VecDeque<Received>,
     bytes: usize,
 }
 
 impl PutAside {
     fn push(&mut self, message: Received) {
-        self.bytes += message.bytes();
-        self.messages.push_back(message);
+        let messages = self.0.get_or_insert_default();
+        messages.bytes += message.bytes();
+        messages.waiting.push_back(message);
     }
 
     /// The oldest.
     fn pop(&mut self) -> Option<Received> {
-        let message = self.messages.pop_front()?;
-        self.bytes -= message.bytes();
-        if self.messages.is_empty() {
-            self.messages = VecDeque::new();
-        }
-        Some(message)
+        let messages = self.0.as_mut()?;
+        let oldest = messages.waiting.pop_front();
+        messages.bytes -= oldest.as_ref().map_or(0, Received::bytes);
+        self.0.take_if(|messages| messages.waiting.is_empty());
+        oldest
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |messages| messages.bytes)
     }
 }
 
@@ -146,7 +158,27 @@ impl Link {
 
     /// Queues a frame as one message; [`Link::poll_flush`] sends it.
     pub(super) fn push(&mut self, frame: &Frame) {
-        self.wire.push(&self.dialect.encode_frame(frame));
+        self.gather(frame, &mut ReadBuf::uninit(&mut []));
+    }
+
+    /// Queues a frame as one message, or puts it into the batch, that [`Link::poll_send`] sends.
+    pub(super) fn gather(&mut self, frame: &Frame, batch: &mut Batch<'_>) {
+        self.wire.push(&self.dialect.encode_frame(frame), batch);
+    }
+
+    /// Queues what is in the batch.
+    pub(super) fn keep(&mut self, batch: &mut Batch<'_>) {
+        self.wire.keep(batch);
+    }
+
+    /// Sends what is in the batch, and all that is queued.
+    pub(super) fn poll_send(
+        &mut self,
+        batch: &mut Batch<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        ready!(self.wire.poll_send(batch, context))?;
+        self.poll_flush(context)
     }
 
     /// How many bytes wait to be sent.
@@ -226,7 +258,7 @@ impl Link {
         if may_ask && let Some(message) = put_aside.pop() {
             return Poll::Ready(message);
         }
-        while may_ask || put_aside.bytes < limit {
+        while may_ask || put_aside.bytes() < limit {
             match ready!(self.poll_receive(context)) {
                 received if may_ask || !received.is_message() => return Poll::Ready(received),
                 message => put_aside.push(message),

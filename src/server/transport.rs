@@ -4,6 +4,7 @@ use super::{
     Limits,
     link::{Link, PutAside, Received},
     polling::{BodyError, Polling, Posted},
+    wire::Batch,
 };
 use crate::engineio::{
     CloseReason, Packet, Session,
@@ -11,17 +12,16 @@ use crate::engineio::{
 };
 use hyper::StatusCode;
 use std::{
-    mem,
+    mem::{self, MaybeUninit},
     task::{Context, Poll},
     time::Instant,
 };
 use tokio_tungstenite::tungstenite::Error;
 
+/// Small frames leave together in one call, gathered here: some hundred activities.
+const BATCH_BYTES: usize = 16 << 10;
+
 /// What a session is on.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all sessions are the large one"
-)]
 pub(super) enum Transport {
     Polling(Box<Polling>),
     /// With the POST that was under way when the session moved here.
@@ -167,23 +167,28 @@ fn send_on_link(
     batch_bytes: usize,
     context: &mut Context<'_>,
 ) -> Result<bool, Stop> {
+    let mut room = [const { MaybeUninit::uninit() }; BATCH_BYTES];
     loop {
+        let mut batch = Batch::uninit(&mut room);
         let mut drained = false;
-        while !drained && link.queued() < batch_bytes {
+        while !drained && link.queued() + batch.filled().len() < batch_bytes {
             // Not even a ping gets between frames that belong together.
             if !outbound.is_amid()
                 && let Some(frame) = session.take_own()
             {
-                link.push(&frame);
+                link.gather(&frame, &mut batch);
                 continue;
             }
             match outbound.poll_next(context) {
-                Poll::Ready(Delivery::Frame(frame)) => link.push(&frame),
-                Poll::Ready(Delivery::Close(reason)) => return Err(Stop::Close(reason)),
+                Poll::Ready(Delivery::Frame(frame)) => link.gather(&frame, &mut batch),
+                Poll::Ready(Delivery::Close(reason)) => {
+                    link.keep(&mut batch);
+                    return Err(Stop::Close(reason));
+                }
                 Poll::Pending => drained = true,
             }
         }
-        match link.poll_flush(context) {
+        match link.poll_send(&mut batch, context) {
             Poll::Ready(Ok(())) if drained => return Ok(false),
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => return Err(Stop::Failed(error)),

@@ -16,7 +16,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How many pieces go to the stream in one call; two a frame.
-const SLICES: usize = 128;
+const SLICES: usize = 32;
 
 /// The first fragment of a text message, and the last.
 const FIN_TEXT: u8 = 0x81;
@@ -34,6 +34,10 @@ pub(super) struct Wire {
     /// Bytes that the stream has taken, ever.
     written: u64,
 }
+
+/// Small frames that leave in one go, on the stack. What is in it comes before all that is queued later, and is only
+/// there while nothing is queued.
+pub(super) type Batch<'a> = ReadBuf<'a>;
 
 /// A WebSocket frame's header and payload, each as far as it is not written yet.
 struct Piece {
@@ -58,13 +62,51 @@ impl Wire {
         }
     }
 
-    /// Queues a frame as one message.
-    pub(super) fn push(&mut self, frame: &Frame) {
+    /// Queues a frame as one message. If it is small and nothing waits, it goes into the batch, and no memory has to be
+    /// had for it.
+    pub(super) fn push(&mut self, frame: &Frame, batch: &mut Batch<'_>) {
         let (first_byte, payload) = match frame {
             Frame::Text(bytes) => (FIN_TEXT, bytes),
             Frame::Binary(bytes) => (FIN_BINARY, bytes),
         };
-        self.push_piece(Header::new(first_byte, payload.len()), payload.clone());
+        let header = Header::new(first_byte, payload.len());
+        if self.queued == 0 && header.remaining().len() + payload.len() <= batch.remaining() {
+            batch.put_slice(header.remaining());
+            batch.put_slice(payload);
+        } else {
+            self.keep(batch);
+            self.push_piece(header, payload.clone());
+        }
+    }
+
+    /// Queues what is in the batch.
+    pub(super) fn keep(&mut self, batch: &mut Batch<'_>) {
+        if !batch.filled().is_empty() {
+            self.push_encoded(Bytes::copy_from_slice(batch.filled()));
+            batch.clear();
+        }
+    }
+
+    /// Sends all that is queued, or what is in the batch.
+    pub(super) fn poll_send(
+        &mut self,
+        batch: &mut Batch<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !batch.filled().is_empty()
+            && let Poll::Ready(written) =
+                Pin::new(&mut self.stream).poll_write(context, batch.filled())
+        {
+            let written = written?;
+            self.written = self.written.wrapping_add(written as u64);
+            let rest = batch.filled().get(written..).unwrap_or_default();
+            if !rest.is_empty() {
+                self.push_encoded(Bytes::copy_from_slice(rest));
+            }
+            batch.clear();
+        }
+        self.keep(batch);
+        self.poll_flush(context)
     }
 
     /// How many bytes wait.

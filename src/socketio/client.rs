@@ -38,6 +38,8 @@ pub struct Client<H> {
     assembly: Option<Box<Assembly>>,
     /// The number of the next membership.
     next_owner: u32,
+    /// Nothing is on its way: no admission is waited for, and the client has said nothing since the last look.
+    is_settled: bool,
 }
 
 /// How a client broke the rules of Socket.IO. It costs the session.
@@ -77,6 +79,7 @@ impl<H: Send + Sync + 'static> SessionHandler for Client<H> {
     }
 
     fn handle_message(&mut self, now: Instant, message: Message<'_>) -> Result<(), Violation> {
+        self.is_settled = false;
         match (message, &mut self.assembly) {
             (Message::Text(text), None) => {
                 let packet = self.decode(text)?;
@@ -114,6 +117,10 @@ impl<H: Send + Sync + 'static> SessionHandler for Client<H> {
     }
 
     fn poll(&mut self, now: Instant, context: &mut Context<'_>) {
+        // Nearly always the session woke up to send something, and this need not be looked at.
+        if self.is_settled && !self.inbox.take_alert() {
+            return;
+        }
         let mut at = 0;
         while at < self.places.len() {
             if self.poll_place(now, at, context) {
@@ -122,6 +129,8 @@ impl<H: Send + Sync + 'static> SessionHandler for Client<H> {
                 self.places.swap_remove(at);
             }
         }
+        let mut places = self.places.iter();
+        self.is_settled = !places.any(|place| matches!(place.state, State::Admitting(_)));
         self.note_whether_outside(now);
     }
 
@@ -172,6 +181,7 @@ impl<H: Send + Sync + 'static> Client<H> {
             places: Vec::new(),
             assembly: None,
             next_owner: 0,
+            is_settled: false,
         };
         client.note_whether_outside(now);
         client

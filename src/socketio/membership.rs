@@ -125,8 +125,8 @@ impl Membership {
         let mut state = self.lock();
         if state.standing == Standing::Inside {
             self.inbox.push(Order::Unfollow(self.owner));
-            self.inbox.push(goodbye.into_order());
             state.standing = Standing::Expelled;
+            self.inbox.push_with_alert(goodbye.into_order());
         }
     }
 

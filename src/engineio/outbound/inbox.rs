@@ -5,7 +5,10 @@ use crate::engineio::{CloseReason, Frame};
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -34,6 +37,8 @@ pub struct Inbox {
     state: Mutex<State>,
     /// How many bytes of frames may wait.
     capacity: usize,
+    /// The session's handler has to look after something. Set before the order is pushed that wakes the session.
+    alert: AtomicBool,
 }
 
 #[derive(Default)]
@@ -58,7 +63,21 @@ impl Inbox {
         Self {
             state: Mutex::default(),
             capacity,
+            alert: AtomicBool::new(false),
         }
+    }
+
+    /// As [`Inbox::push`], for an order that the session's handler has to hear of as well, at once, whether or not the
+    /// client takes anything.
+    pub(crate) fn push_with_alert(&self, order: Order) {
+        self.alert.store(true, Ordering::Release);
+        self.push(order);
+    }
+
+    /// Whether there was an alert since this was asked last.
+    pub(crate) fn take_alert(&self) -> bool {
+        // Nearly always there is none, and looking is cheaper than taking.
+        self.alert.load(Ordering::Relaxed) && self.alert.swap(false, Ordering::Acquire)
     }
 
     /// Leaves an order and wakes the session. After [`Order::Close`], or when the session is gone, further

@@ -2,6 +2,7 @@
 
 use super::{Inbox, Order, Owner, Stamp, Subscription};
 use crate::engineio::{CloseReason, Frame};
+use smallvec::SmallVec;
 use std::{
     sync::Arc,
     task::{Context, Poll},
@@ -13,9 +14,12 @@ pub struct Outbound {
     /// When the inbox was last seen empty: no private order can turn up any more that is older than this,
     /// so public frames that are may go.
     horizon: Stamp,
-    subscriptions: Vec<Subscription>,
-    /// Frames that go out in one piece, and how many of them are gone.
-    amid: Option<(Arc<[Frame]>, usize)>,
+    /// Nearly every session has exactly one, and finds it here when it wakes up.
+    subscriptions: SmallVec<[Subscription; 1]>,
+    /// Frames that go out in one piece, and how many of them are gone. Boxed, because hardly ever are there any.
+    amid: Option<Box<(Arc<[Frame]>, usize)>>,
+    /// What the inbox has been told of the client.
+    blocked: bool,
 }
 
 /// What the session has to do next.
@@ -33,8 +37,9 @@ impl Outbound {
         Self {
             inbox,
             horizon: Stamp::next(),
-            subscriptions: Vec::new(),
+            subscriptions: SmallVec::new(),
             amid: None,
+            blocked: false,
         }
     }
 
@@ -54,8 +59,8 @@ impl Outbound {
             if private.is_some() {
                 match self.inbox.pop() {
                     Some(Order::Send(frame)) => return Poll::Ready(Delivery::Frame(frame)),
-                    Some(Order::SendAll(frames)) => self.amid = Some((frames, 0)),
-                    Some(Order::Follow(subscription)) => self.follow(*subscription),
+                    Some(Order::SendAll(frames)) => self.amid = Some(Box::new((frames, 0))),
+                    Some(Order::Follow(subscription)) => self.subscriptions.push(*subscription),
                     Some(Order::Unfollow(owner)) => self.unfollow(owner),
                     Some(Order::Close(reason)) => return Poll::Ready(Delivery::Close(reason)),
                     None => {}
@@ -65,6 +70,9 @@ impl Outbound {
                 // What the topics have shown so far was too new for the old horizon.
                 if !self.subscriptions.iter().any(Subscription::has_seen) {
                     return Poll::Pending;
+                }
+                if let Some(frame) = self.public_before(horizon, context) {
+                    return Poll::Ready(Delivery::Frame(frame));
                 }
             }
         }
@@ -90,12 +98,15 @@ impl Outbound {
     }
 
     /// Notes whether the client takes nothing just now, for those who would rather drop than wait.
-    pub fn note_blocked(&self, blocked: bool) {
-        self.inbox.set_blocked(blocked);
+    pub fn note_blocked(&mut self, blocked: bool) {
+        if blocked != self.blocked {
+            self.blocked = blocked;
+            self.inbox.set_blocked(blocked);
+        }
     }
 
     fn next_amid(&mut self) -> Option<Frame> {
-        let (frames, gone) = self.amid.as_mut()?;
+        let (frames, gone) = &mut **self.amid.as_mut()?;
         let frame = frames.get(*gone).cloned();
         *gone += 1;
         if *gone >= frames.len() {
@@ -107,15 +118,6 @@ impl Outbound {
     fn unfollow(&mut self, owner: Owner) {
         self.subscriptions
             .retain(|subscription| subscription.owner() != owner);
-        if self.subscriptions.is_empty() {
-            self.subscriptions = Vec::new();
-        }
-    }
-
-    fn follow(&mut self, subscription: Subscription) {
-        // Nearly every session follows exactly one.
-        self.subscriptions.reserve_exact(1);
-        self.subscriptions.push(subscription);
     }
 
     /// The oldest public frame that is older than `limit`.

@@ -269,6 +269,7 @@ impl Client {
             if tally.record {
                 tally.recorded = packet.to_vec();
             }
+            tally.as_expected += usize::from(tally.expected.as_deref() == Some(packet));
             self.become_ready(tally);
         } else if packet == b"2" {
             self.send("3")?;

@@ -23,11 +23,13 @@ use users::Users;
 const HELP: &str = "\
 Measures Rollcall beside its peers.
 
-  load --rollcall P --socketioxide P --node-gateway P [--quick | --smoke] [--alone] [--page FILE --plot FILE --machine TEXT]
+  load --rollcall P --socketioxide P --node-gateway P [--quick | --smoke] [--alone] [--only WHAT] [--clients N] [--page FILE --plot FILE --machine TEXT]
 
   --quick   one run of what the targets speak of, in a few minutes
   --smoke   whether all of it works, with a few clients; the figures mean nothing
   --alone   measure no peers
+  --only    one of everyday, polling, storm and herd
+  --clients with so many clients alone, where there are several sizes
   --page    write the figures into this page, and --plot into this picture
 ";
 
@@ -43,6 +45,8 @@ struct Arguments {
     programs: Programs,
     plan: Plan,
     is_alone: bool,
+    only: Option<String>,
+    clients: Option<usize>,
     page: Option<PathBuf>,
     plot: Option<PathBuf>,
     machine: String,
@@ -85,8 +89,8 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         socketioxide: PathBuf::new(),
         node_gateway: PathBuf::new(),
     };
-    let (mut plan, mut is_alone, mut page, mut plot, mut machine) =
-        (Plan::Full, false, None, None, String::new());
+    let (mut plan, mut is_alone, mut only, mut clients, mut page, mut plot, mut machine) =
+        (Plan::Full, false, None, None, None, None, String::new());
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -96,6 +100,8 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             Long("quick") => plan = Plan::Quick,
             Long("smoke") => plan = Plan::Smoke,
             Long("alone") => is_alone = true,
+            Long("clients") => clients = Some(parser.value()?.parse()?),
+            Long("only") => only = Some(parser.value()?.string()?),
             Long("page") => page = Some(parser.value()?.into()),
             Long("plot") => plot = Some(parser.value()?.into()),
             Long("machine") => machine = parser.value()?.string()?,
@@ -110,6 +116,8 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         programs,
         plan,
         is_alone,
+        only,
+        clients,
         page,
         plot,
         machine,
@@ -146,6 +154,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         bursts: if kind == Kind::Node { 2 } else { 5 },
         burst: 50,
     };
+    let steps = arguments.clients.map_or(steps, |clients| vec![clients]);
     let numbers = steps.iter().copied().chain([
         1,
         storm,
@@ -174,12 +183,13 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         figure: Figure::Binary,
         value: binary,
     });
+    let wants = |what| arguments.only.as_deref().is_none_or(|only| only == what);
     for run in 1..=runs {
         println!("run {run} of {runs}");
         for kind in servers {
             bench.bare(*kind)?;
         }
-        for clients in &steps {
+        for clients in steps.iter().filter(|_| wants("everyday")) {
             // In the quick run only the straight line is looked at beside the size that the targets speak of.
             let is_aside = plan == Plan::Quick && *clients != 8000;
             for kind in servers.iter().copied().chain([Kind::Floor]) {
@@ -196,14 +206,23 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         }
         for kind in servers {
             let is_ours = *kind == Kind::Rollcall;
-            bench.polling(*kind, polling, effort(*kind, polling))?;
-            if is_ours {
-                bench.storm(*kind, storm)?;
-                bench.herd(*kind, herd)?;
+            if wants("polling") {
+                bench.polling(*kind, polling, effort(*kind, polling))?;
             }
-            if plan != Plan::Quick {
-                bench.storm(*kind, storm_of_peers)?;
-                bench.herd(*kind, herd_of_peers)?;
+            let sizes = |ours, of_peers| match (is_ours, plan) {
+                (true, Plan::Quick | Plan::Smoke) => vec![ours],
+                (true, Plan::Full) => vec![of_peers, ours],
+                (false, Plan::Quick) => vec![],
+                (false, Plan::Full | Plan::Smoke) => vec![of_peers],
+            };
+            for clients in sizes(storm, storm_of_peers)
+                .iter()
+                .filter(|_| wants("storm"))
+            {
+                bench.storm(*kind, *clients)?;
+            }
+            for clients in sizes(herd, herd_of_peers).iter().filter(|_| wants("herd")) {
+                bench.herd(*kind, *clients)?;
             }
         }
     }

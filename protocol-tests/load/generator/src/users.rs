@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -31,6 +32,8 @@ impl Users {
             }).collect();
             let path = of_their_own.join("users.json");
             fs::write(&path, format!(r#"{{"users":[{}]}}"#, users.join(",")))?;
+            // There are keys in it, and Rollcall would say so.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
             files.push((number, path));
         }
         Ok(Self {
