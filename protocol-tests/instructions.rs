@@ -1,7 +1,7 @@
 //! What the core does, again and again, for its instructions to be counted: `instructions NAME TIMES`.
 //!
 //! `instructions.test.mjs` counts them under callgrind, and compares them with `instructions.json`.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use rollcall::{
     engineio::{

@@ -67,16 +67,17 @@ impl Decoder {
             unread: &mut self.unread,
             wire,
         };
-        let decoded = unless_blocked(self.context.read(&mut peer));
+        let decoded = unless_blocked(self.context.read(&mut peer))?;
         match decoded {
-            Ok(None) => {
+            None => {
                 self.is_blocked = unless_blocked(self.context.flush(&mut peer))?.is_none();
                 self.await_rest();
             }
             // The next is not late as long as it is not asked for.
-            _ => self.awaited = None,
+            Some(Message::Text(_) | Message::Binary(_)) => self.awaited = None,
+            Some(_) => {}
         }
-        decoded
+        Ok(decoded)
     }
 
     /// Notes since when the peer has owed the rest of a message. What comes between its fragments pays
