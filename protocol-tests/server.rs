@@ -31,11 +31,11 @@ use std::{
 };
 use support::{
     ACCEPT, BINARY, CLOSE, CONTINUATION, Client, FIN, Happened, LARGE, MANY, OPEN, PING, PONG,
-    Recorder, Seen, Setup, TEXT, TestEngine, closed, head, large, masked, milliseconds,
+    Poller, Recorder, Seen, Setup, TEXT, TestEngine, closed, head, large, masked, milliseconds,
     roomy_with_write_timeout, run, text_frame, until, upgrade_request,
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::Notify,
     task::JoinSet,
@@ -1716,6 +1716,75 @@ fn a_client_that_goes_before_its_101_leaves_the_session_on_polling_and_may_try_a
             .await
             .echo("alive")
             .await;
+    });
+}
+
+/// A client that has said `5` is on the WebSocket, whatever it asks for next, and however soon.
+#[test]
+fn a_get_right_behind_the_switch_is_refused_every_time() {
+    run(async {
+        let (server, _recording) = Recorder::server(Setup::default());
+        for round in 0..100 {
+            let mut poller = Poller::open(server.address, "alice").await;
+            let mut websocket = Client::dial(server.address).await;
+            let query = poller.query.replace("polling", "websocket");
+            let request = upgrade_request("alice", &query, "");
+            websocket.write(request.as_bytes()).await;
+            assert_eq!(websocket.head().await.status, 101);
+            let mut move_over = text_frame("2probe");
+            move_over.extend(text_frame("5"));
+            websocket.write(&move_over).await;
+            let (status, answer) = poller.poll().await;
+            assert_eq!(status, 400, "round {round}: {answer}");
+            assert_eq!(websocket.text().await, "3probe", "round {round}");
+        }
+    });
+}
+
+#[test]
+fn probes_without_end_keep_no_request_and_no_deadline_waiting() {
+    run(async {
+        let setup = Setup {
+            timing: Timing {
+                upgrade_timeout: Duration::from_secs(2),
+                ..Setup::default().timing
+            },
+            ..Setup::default()
+        };
+        let (server, _recording) = Recorder::server(setup);
+        let mut poller = Poller::join(server.address, "alice").await;
+        let mut websocket = Client::dial(server.address).await;
+        let query = poller.query.replace("polling", "websocket");
+        let request = upgrade_request("alice", &query, "");
+        websocket.write(request.as_bytes()).await;
+        assert_eq!(websocket.head().await.status, 101);
+        let (mut answers, mut probes) = websocket.stream.into_split();
+        let flood = text_frame("2probe").repeat(10_000);
+        let flooding = tokio::spawn(async move { while probes.write_all(&flood).await.is_ok() {} });
+        let reading = tokio::spawn(async move {
+            let mut ignored = vec![0; 64 << 10];
+            while answers
+                .read(&mut ignored)
+                .await
+                .is_ok_and(|length| length > 0)
+            {}
+        });
+        let begun = Instant::now();
+        while !reading.is_finished() {
+            let posted = Instant::now();
+            assert_eq!(poller.post("42[\"echo\",1]").await.0, 200);
+            let (status, answer) = poller.poll().await;
+            assert_eq!((status, answer.as_str()), (200, "42[\"echo\",1]"));
+            assert!(
+                posted.elapsed() < Duration::from_secs(1),
+                "a request had to wait"
+            );
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the flood went on"
+        );
+        flooding.abort();
     });
 }
 

@@ -128,6 +128,13 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     /// # Cancel safety
     /// All progress is kept in `self` and in `clock`.
     fn poll_wake(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Poll<Wake> {
+        // Before the door: a GET that was sent after the `5` must not be taken for one from before it. A flood of probes
+        // does not keep the door shut: reading them and answering them ends with the task's budget.
+        if let Some(candidate) = &mut self.candidate
+            && let Poll::Ready(received) = candidate.poll_receive(context)
+        {
+            return Poll::Ready(Wake::Probed(received));
+        }
         if let Some(door) = &self.door
             && let Poll::Ready(knock) = door.poll_knock(context)
         {
@@ -148,11 +155,6 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 .poll_arrival(too_far_behind, &mut self.put_aside, &self.limits, context)
         {
             return Poll::Ready(Wake::Arrived(arrival));
-        }
-        if let Some(candidate) = &mut self.candidate
-            && let Poll::Ready(received) = candidate.poll_receive(context)
-        {
-            return Poll::Ready(Wake::Probed(received));
         }
         clock
             .poll_deadline(self.deadline(clock), context)
