@@ -1423,6 +1423,50 @@ enum Way {
     Shutdown,
 }
 
+/// A client that leaves sends its last GET and its POST at the same moment, and who knows which comes first.
+#[test]
+fn a_client_that_leaves_has_its_last_get_answered_whichever_request_comes_first() {
+    run(async {
+        let (server, _recording) = Recorder::server(Setup::default());
+        for round in 0..50 {
+            let mut poller = Poller::open(server.address, "alice").await;
+            let mut post = poller.begin_post(1).await;
+            if round % 2 == 0 {
+                post.write(b"1").await;
+                poller.ask().await;
+            } else {
+                poller.ask().await;
+                post.write(b"1").await;
+            }
+            assert_eq!(
+                poller.polled().await,
+                (200, "6".to_owned()),
+                "round {round}"
+            );
+            assert_eq!(post.response().await.1, "ok", "round {round}");
+            let (status, answer) = poller.poll().await;
+            assert_eq!(status, 400, "round {round}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_has_left_in_order_finds_its_session_gone() {
+    run(async {
+        let (server, mut recording) = Recorder::server(Setup::default());
+        for _ in 0..20 {
+            let mut poller = Poller::join(server.address, "alice").await;
+            recording.connected().await;
+            assert_eq!(poller.post("1").await, (200, "ok".to_owned()));
+            assert_eq!(server.sessions(), 0);
+            let unknown = "{\"code\":1,\"message\":\"Session ID unknown\"}";
+            assert_eq!(poller.poll().await, (400, unknown.to_owned()));
+            assert_eq!(poller.post("1").await.0, 400);
+            recording.disconnected().await;
+        }
+    });
+}
+
 #[test]
 fn each_way_to_leave_is_told_once_and_with_its_reason() {
     use CloseReason as Reason;

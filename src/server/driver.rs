@@ -10,7 +10,7 @@ use super::{
     clock::Clock,
     door::{Doorkeeper, Knock, Reply},
     engine,
-    goodbye::Goodbye,
+    goodbye::{Goodbye, see_off},
     link::{End, PutAside, Received},
     polling::{BodyError, Post, Posted},
     sessions::Registration,
@@ -309,7 +309,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             ),
             Err(BodyError::Aborted) => return Err((CloseReason::TransportClosed, End::Open)),
         };
-        self.transport.finish_post(status);
+        let leaves = matches!(outcome, Err((CloseReason::ClientClosed, _)));
+        match &self.transport {
+            // It has to be seen off.
+            Transport::Polling(polling) if leaves && !polling.is_held() => {}
+            _ => self.transport.finish_post(status),
+        }
         outcome
     }
 
@@ -410,6 +415,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             }
             Transport::Polling(mut polling) if polling.is_held() && last_words.is_empty() => {
                 polling.answer(&[goodbye]);
+            }
+            Transport::Polling(polling) if reason == CloseReason::ClientClosed => {
+                if let Some(door) = self.door {
+                    let held = (self.registration, self.running);
+                    tokio::spawn(see_off(polling, door, goodbye, held));
+                }
             }
             Transport::Polling(mut polling) => {
                 // Who is sent away in good order is told so, with what was said before.
