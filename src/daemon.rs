@@ -33,7 +33,7 @@ const RING: usize = 1024;
 /// # Errors
 /// It cannot start; the text says why, and what to do about it.
 pub fn run(config: &Config) -> Result<(), StartError> {
-    logger::start(config.log_level);
+    logger::start(config.log_level).map_err(StartError::Runtime)?;
     for warning in unknown_variables(env::vars_os().map(|(name, _)| name)) {
         log::warn!("{warning}");
     }
@@ -44,6 +44,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let outcome = runtime.block_on(serve(config));
     // Does not wait for a look at a user file on a disk that is gone.
     runtime.shutdown_background();
+    log::logger().flush();
     outcome
 }
 

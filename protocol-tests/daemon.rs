@@ -1,0 +1,178 @@
+//! The daemon from outside: how it starts, what it logs, and how it stops.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    missing_docs
+)]
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long the daemon may take to stop, whatever happens.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The program, running in a folder of its own, on a port of the kernel's choice.
+struct Daemon {
+    folder: PathBuf,
+    child: Child,
+    address: SocketAddr,
+    /// What it prints behind its address.
+    output: BufReader<ChildStdout>,
+}
+
+impl Daemon {
+    /// The program with these arguments, in a new folder, with nothing from the environment of the tests.
+    fn command(arguments: &[&str]) -> (PathBuf, Command) {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("rollcall-daemon-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir(&folder).expect("a new folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("SERVER_HOST", "127.0.0.1")
+            .env("SERVER_PORT", "0")
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        (folder, command)
+    }
+
+    fn start() -> Self {
+        Self::started(Self::command(&[]))
+    }
+
+    /// Starts what [`Daemon::command`] made. Nobody reads its log, unless [`Daemon::log`] does.
+    fn started((folder, mut command): (PathBuf, Command)) -> Self {
+        let mut child = command.spawn().expect("the program");
+        let mut output = BufReader::new(child.stdout.take().expect("its output"));
+        let mut first = String::new();
+        output.read_line(&mut first).expect("UTF-8");
+        let address = first
+            .trim_end()
+            .strip_prefix("Rollcall listening on http://");
+        let address = address.expect("an address").parse().expect("an address");
+        Self {
+            folder,
+            child,
+            address,
+            output,
+        }
+    }
+
+    fn log(&mut self) -> ChildStderr {
+        self.child.stderr.take().expect("its log")
+    }
+
+    fn dial(&self) -> TcpStream {
+        TcpStream::connect(self.address).expect("a connection")
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill(1) works");
+    }
+
+    /// Tells it to stop by this signal, and waits; how it ended, and how long that took.
+    fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
+        let told = Instant::now();
+        self.signal(signal);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return (status, told.elapsed());
+            }
+            assert!(told.elapsed() < 4 * STOP_TIMEOUT, "it does not stop");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn stops_in_time(&mut self, signal: &str) {
+        let (status, took) = self.stop(signal);
+        assert!(status.success(), "{status}");
+        assert!(took < STOP_TIMEOUT, "it took {took:?}");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ended = self.child.kill().and_then(|()| self.child.wait());
+        let _gone = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Sends `count` requests that are refused and logged, one after another, and reads the answers.
+fn be_refused(connection: &mut TcpStream, count: usize) {
+    let mut answers = BufReader::new(connection.try_clone().expect("a handle"));
+    for _ in 0..count {
+        connection
+            .write_all(b"GET /socket.io/?EIO=4&transport=none HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .expect("a request");
+        let mut length = 0;
+        let mut line = String::new();
+        while answers.read_line(&mut line).expect("an answer") > 2 {
+            if let Some(its) = line.to_lowercase().strip_prefix("content-length: ") {
+                length = its.trim().parse().expect("a length");
+            }
+            line.clear();
+        }
+        io::copy(&mut answers.by_ref().take(length), &mut io::sink()).expect("a body");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The log.
+
+/// More than the pipe and the daemon keep: a line has some 80 bytes.
+const FLOOD: usize = 20_000;
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let mut daemon = Daemon::start();
+    let mut connection = daemon.dial();
+    connection
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a socket");
+    be_refused(&mut connection, FLOOD);
+    daemon.stops_in_time("TERM");
+}
+
+#[test]
+fn lines_that_are_lost_are_counted() {
+    let mut daemon = Daemon::start();
+    let mut connection = daemon.dial();
+    be_refused(&mut connection, FLOOD);
+    let mut log = daemon.log();
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        log.read_to_string(&mut text).expect("UTF-8");
+        text
+    });
+    be_refused(&mut connection, 1);
+    daemon.stops_in_time("TERM");
+    let text = reader.join().expect("a log");
+    let refused = text.matches("Transport unknown").count();
+    let lost = text.lines().filter_map(|line| {
+        let note = line.strip_suffix(" lines of this log were lost: nobody read it")?;
+        note.rsplit(' ').next()?.parse::<usize>().ok()
+    });
+    let lost: usize = lost.sum();
+    assert!(lost > 0, "more was logged than can wait");
+    assert_eq!(refused + lost, FLOOD + 1);
+    assert!(text.ends_with(" INFO  stopped\n"), "the last line is there");
+}
