@@ -118,6 +118,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let served = async {
         let sessions = async {
             stopped().await;
+            if let Some(webhooks) = &webhooks {
+                webhooks.hurry();
+            }
             end_sessions().await;
         };
         let saved = async {
@@ -129,8 +132,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         let serving = server::serve(listener, api, &limits, stopped());
         // What is known is written down before those who are connected are told to go.
         tokio::join!(saved, serving, sessions);
-        // The last requests may have opened sessions.
+        // The last requests may have opened sessions, and changed something.
         end_sessions().await;
+        if let Some(webhooks) = &webhooks {
+            webhooks.finish(FAREWELL).await;
+        }
     };
     let watched = async {
         select! {
@@ -142,19 +148,13 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         log::info!("stopping");
         stop.send_replace(true);
         select! {
-            () = sleep(limits.shutdown_timeout) => log::warn!("not everyone said goodbye in time"),
+            () = sleep(limits.shutdown_timeout) => log::warn!("not everything ended in time"),
             () = signals.next() => log::warn!("told to stop again: not waiting for goodbyes"),
         }
     };
     select! {
         () = served => {}
         () = watched => {}
-    }
-    if let Some(webhooks) = webhooks {
-        select! {
-            () = webhooks.finish(FAREWELL) => {}
-            () = signals.next() => {}
-        }
     }
     log::info!("stopped");
     Ok(())
@@ -267,7 +267,7 @@ fn expel(hub: &Hub, directory: &FileDirectory) {
     }
 }
 
-/// How long the server waits at its end for changes to be delivered.
+/// How long the server waits at its end for changes to be delivered, within [`Limits::shutdown_timeout`].
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What tells another server of each change, if there is one to tell.
