@@ -399,6 +399,14 @@ sharedServerTest("CORS: every page may read every answer, and a preflight needs 
       assert.equal(answer.headers["access-control-allow-origin"], "*");
     });
   }
+  await t.test("OPTIONS without anything", async () => {
+    for (const headers of [{}, { Origin }, { "Access-Control-Request-Method": "GET" }]) {
+      const answer = await exchange(server, httpRequest({ method: "OPTIONS", path: path("EIO=4&transport=polling"), headers }));
+      assert.equal(answer.status, 204);
+      assert.equal(answer.headers["access-control-allow-origin"], "*");
+      assert.equal(answer.headers["access-control-allow-credentials"], undefined);
+    }
+  });
   for (const query of ["EIO=4&transport=polling", "transport=foo", "EIO=4&transport=websocket&sid=nope"]) {
     await t.test(`preflight for ${query}`, async () => {
       const headers = { Origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key" };
@@ -409,6 +417,20 @@ sharedServerTest("CORS: every page may read every answer, and a preflight needs 
       assert.equal(answer.headers["access-control-allow-headers"], "x-api-key");
       assert.match(answer.headers["access-control-allow-methods"], /GET.*POST/);
     });
+  }
+});
+
+serverTest("CORS: pages that are named may send credentials, others may read nothing", { env: { SERVER_CORS_ALLOWED_ORIGINS: "https://games.example" } }, async (server) => {
+  const seen = async (Origin, method) => {
+    const request = { method, path: path("EIO=4&transport=polling"), headers: { ...withKey(server, "alice"), Origin } };
+    const { headers } = await exchange(server, httpRequest(request));
+    assert.match(headers.vary, /Origin/);
+    return [headers["access-control-allow-origin"], headers["access-control-allow-credentials"]];
+  };
+  for (const method of ["GET", "OPTIONS"]) {
+    assert.deepEqual(await seen("https://games.example", method), ["https://games.example", "true"]);
+    assert.deepEqual(await seen("https://other.example", method), [undefined, undefined]);
+    assert.deepEqual(await seen(null, method), [undefined, undefined]);
   }
 });
 
