@@ -119,6 +119,37 @@ fn as_many_sessions_as_there_may_be_and_no_more() {
 }
 
 #[test]
+fn as_many_may_be_half_open_as_there_may_be_and_no_more() {
+    for on_websocket in [true, false] {
+        run(async move {
+            let mut setup = at_most(10);
+            setup.limits.max_half_open_sessions = 2;
+            let (server, _recording) = Recorder::server(setup);
+            // Who has said a word is not counted.
+            let mut guests = Vec::new();
+            for _ in 0..4 {
+                guests.push(Guest::join(&server, on_websocket).await);
+            }
+            let mut silent = Client::open(server.address, "silent").await.0;
+            let poller = Poller::open(server.address, "silent").await;
+            is_full(&server, &upgrade_request("one more", OPEN, "")).await;
+            is_full(&server, &plain_request("GET", "one more", OPEN_POLLING, 0)).await;
+            for guest in &mut guests {
+                guest.echo().await;
+            }
+            // One speaks, one goes, and two may come.
+            silent.connect().await;
+            assert_eq!(poller.post("1").await.0, 200);
+            until(|| server.sessions() == 5).await;
+            let _silent = Client::open(server.address, "silent").await.0;
+            let _poller = Poller::open(server.address, "silent").await;
+            is_full(&server, &upgrade_request("one more", OPEN, "")).await;
+            assert_eq!(server.sessions(), 7);
+        });
+    }
+}
+
+#[test]
 fn whoever_may_not_come_in_does_not_learn_that_there_is_no_room() {
     run(async {
         let (server, _recording) = Recorder::server(at_most(1));

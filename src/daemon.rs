@@ -58,6 +58,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let defaults = Limits::default();
     let limits = Limits {
         max_sessions: config.max_sessions,
+        max_half_open_sessions: config.max_half_open_sessions,
         max_payload_bytes: config.max_payload_bytes,
         message_timeout: config.message_timeout,
         compress_from_bytes: defaults.compress_from_bytes.filter(|_| config.compression),

@@ -236,6 +236,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         packet: Result<Packet<'_>, impl fmt::Display>,
     ) -> Result<(), Ending> {
         let packet = packet.map_err(|error| self.violation(&error))?;
+        self.registration.note_word();
         match self.session.handle_packet(now, packet) {
             Ok(Input::Nothing) => Ok(()),
             Ok(Input::Message(message)) => self
