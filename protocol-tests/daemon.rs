@@ -13,6 +13,7 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::symlink,
     path::PathBuf,
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -102,6 +103,23 @@ impl Daemon {
         }
     }
 
+    /// What else it prints until it stops, which it is told to.
+    fn greeting(&mut self) -> String {
+        self.stops_in_time("TERM");
+        let mut text = String::new();
+        self.output.read_to_string(&mut text).expect("UTF-8");
+        text
+    }
+
+    /// Does in a shell what the greeting says.
+    fn key_by_the_command_in(&self, greeting: &str) -> String {
+        let command = greeting.split('`').nth(1).expect("a command");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(&self.folder);
+        let shown = shell.output().expect("a shell").stdout;
+        String::from_utf8(shown).expect("UTF-8").trim().to_owned()
+    }
+
     fn stops_in_time(&mut self, signal: &str) {
         let (status, took) = self.stop(signal);
         assert!(status.success(), "{status}");
@@ -133,6 +151,68 @@ fn be_refused(connection: &mut TcpStream, count: usize) {
         }
         io::copy(&mut answers.by_ref().take(length), &mut io::sink()).expect("a body");
     }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The start.
+
+#[test]
+fn what_the_first_start_prints_can_be_pasted() {
+    for (host, named) in [
+        ("127.0.0.2", "http://127.0.0.2"),
+        ("0.0.0.0", "http://localhost"),
+        ("", "http://localhost"),
+    ] {
+        let (folder, mut command) = Daemon::command(&[]);
+        command.env("SERVER_HOST", host);
+        let mut daemon = Daemon::started((folder, command));
+        let port = daemon.address.port();
+        let greeting = daemon.greeting();
+        let url = format!("{named}:{port}");
+        assert!(
+            greeting.contains(&format!(" {url}/api/users/me\n")),
+            "{greeting}"
+        );
+        assert!(greeting.contains(&format!("(\"{url}\", {{")), "{greeting}");
+        let key = greeting
+            .lines()
+            .map(str::trim)
+            .find(|line| line.len() == 64 && line.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_eq!(
+            Some(&*daemon.key_by_the_command_in(&greeting)),
+            key,
+            "{greeting}"
+        );
+    }
+}
+
+#[test]
+fn a_program_on_a_strange_path_is_named_so_that_a_shell_finds_it() {
+    let (folder, _) = Daemon::command(&[]);
+    let strange = folder.join("it's a program");
+    symlink(env!("CARGO_BIN_EXE_rollcall"), &strange).expect("a link");
+    let mut command = Command::new(&strange);
+    command
+        .env_clear()
+        .env("SERVER_HOST", "127.0.0.1")
+        .env("SERVER_PORT", "0")
+        .current_dir(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut daemon = Daemon::started((folder, command));
+    let greeting = daemon.greeting();
+    let key = daemon.key_by_the_command_in(&greeting);
+    assert!(key.len() == 64 && greeting.contains(&key), "{greeting}");
+}
+
+#[test]
+fn without_activities_the_first_start_speaks_of_none() {
+    let (folder, mut command) = Daemon::command(&[]);
+    command.env("SERVER_ONLINE_ACTIVITIES_DISABLED", "true");
+    let greeting = Daemon::started((folder, command)).greeting();
+    assert!(greeting.contains("curl -H"), "{greeting}");
+    assert!(!greeting.contains("socket"), "{greeting}");
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         users,
         cors,
     ));
-    greet(address, first_key.as_ref()).map_err(StartError::Output)?;
+    greet(address, first_key.as_ref(), online.is_some()).map_err(StartError::Output)?;
     if engine.is_none() {
         log::info!("SERVER_ONLINE_ACTIVITIES_DISABLED is set: there is no Socket.IO endpoint");
     }
@@ -321,30 +321,51 @@ async fn keep_time(online: Option<&Online>) {
     }
 }
 
-/// Says where the server is, and on the first start how to get in.
-fn greet(address: SocketAddr, first_key: Option<&ApiKey>) -> io::Result<()> {
+/// Says where the server is, and on the first start how to get in: what is printed can be pasted.
+fn greet(address: SocketAddr, first_key: Option<&ApiKey>, is_online: bool) -> io::Result<()> {
     let mut text = format!("Rollcall listening on http://{address}\n");
     if let Some(key) = first_key {
-        let (key, port) = (key.reveal(), address.port());
+        let (key, program) = (key.reveal(), program());
+        let url = match address.ip().is_unspecified() {
+            true => format!("http://localhost:{}", address.port()),
+            false => format!("http://{address}"),
+        };
         text.push_str(&format!(
             "
 This is the first start, so there is a user now: admin, with the API key
 
     {key}
 
-It is not shown again; `rollcall users key admin` tells it. To try it:
+It is not shown again; `{program} users key admin` tells it. To try it:
 
-    curl -H 'X-Api-Key: {key}' http://localhost:{port}/api/users/me
-    npm install socket.io-client && node -e '
-      const socket = require(\"socket.io-client\")(\"http://localhost:{port}\", {{
+    curl -H 'X-Api-Key: {key}' {url}/api/users/me
+"
+        ));
+        if is_online {
+            text.push_str(&format!(
+                "    npm install socket.io-client && node -e '
+      const socket = require(\"socket.io-client\")(\"{url}\", {{
         transports: [\"websocket\"], extraHeaders: {{ \"X-Api-Key\": \"{key}\" }} }});
       socket.onAny(console.log);
       socket.on(\"connect\", () => socket.emit(\"set-activity\", {{ state: \"ONLINE\" }}));'
-
 "
-        ));
+            ));
+        }
+        text.push('\n');
     }
     cli::print(&mut io::stdout(), &text)
+}
+
+/// This program, as a shell finds it from here: by the name by which it was started.
+fn program() -> String {
+    let name = env::args_os().next().unwrap_or_else(|| "rollcall".into());
+    let name = name.to_string_lossy();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    if name.bytes().all(is_plain) {
+        name.into_owned()
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''"))
+    }
 }
 
 /// What tells the server to stop.
