@@ -749,6 +749,30 @@ fn a_post_that_is_slow_and_arrives_is_taken() {
 }
 
 #[test]
+fn a_client_that_never_polls_is_closed_when_too_much_waits_for_it() {
+    const LIMIT: usize = 64 << 10;
+    run(async {
+        let mut setup = Setup::default();
+        setup.limits.max_waiting_bytes = LIMIT;
+        let (server, mut recording) = Recorder::server(setup);
+        let mut bystander = Client::join(server.address, "bystander").await;
+        let poller = Poller::join(server.address, "deaf").await;
+        let event = format!("42[\"echo\",\"{}\"]", "x".repeat(1000));
+        let mut taken = 0;
+        while poller.post(&event).await.0 == 200 {
+            taken += event.len();
+        }
+        assert!(
+            (LIMIT / 2..=LIMIT + event.len()).contains(&taken),
+            "{taken}"
+        );
+        assert_eq!(recording.disconnected().await.0, "deaf");
+        assert_eq!(server.ended(), [(CloseReason::Overflow, 1)]);
+        bystander.echo("undisturbed").await;
+    });
+}
+
+#[test]
 fn a_goodbye_waits_for_a_poll_and_keeps_its_place_until_then() {
     run(async {
         let mut setup = with_timing(|_| {});

@@ -1,7 +1,9 @@
 // Long-polling against the real binary, request by request (fixtures say what packets mean; this says how they travel).
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import http from "node:http";
+import net from "node:net";
 import zlib from "node:zlib";
 import { bareEvent } from "./support/activity.mjs";
 import { Player } from "./support/player.mjs";
@@ -240,6 +242,30 @@ serverTest("a GET that is aborted", NO_GRACE, async (server) => {
   const { alice, left } = await watched(server);
   (await alice.hold()).request.destroy();
   await left();
+});
+
+serverTest("a GET whose body never ends is answered, and its connection is not kept for that", {}, async (server, t) => {
+  for (const [name, header, piece] of [
+    ["announced", "Content-Length: 1000000", "x"],
+    ["chunked", "Transfer-Encoding: chunked", "1\r\nx\r\n"],
+  ]) {
+    await t.test(name, async () => {
+      const alice = await PollingSession.join(server, "alice");
+      for (const silent of [true, false]) {
+        const socket = net.connect(server.port, "127.0.0.1").on("error", () => {});
+        server.adopt(() => socket.destroy());
+        const ended = once(socket, "close");
+        let text = "";
+        socket.on("data", (data) => (text += data));
+        socket.write(`GET ${alice.path} HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n${piece}`);
+        const trickle = silent ? undefined : setInterval(() => socket.write(piece), 10);
+        await alice.send('42["get-activities"]');
+        await within(5000, "the end of the connection", ended).finally(() => clearInterval(trickle));
+        assert.match(text, /^HTTP\/1\.1 200 [^]*42\["activities",\[\]\]$/);
+        await alice.alive();
+      }
+    });
+  }
 });
 
 serverTest("a POST that is aborted", NO_GRACE, async (server) => {
