@@ -215,6 +215,65 @@ fn without_activities_the_first_start_speaks_of_none() {
     assert!(!greeting.contains("socket"), "{greeting}");
 }
 
+#[test]
+fn the_word_serve_starts_it_too() {
+    let mut daemon = Daemon::started(Daemon::command(&["serve"]));
+    be_refused(&mut daemon.dial(), 1);
+    daemon.stops_in_time("TERM");
+}
+
+#[test]
+fn what_is_wrong_keeps_it_from_starting_and_is_said_with_its_place() {
+    let good = r#"{"users":[{"id":1,"username":"a","api_key":"KEY","role":1,"activated":true,"deleted_at":null,"password":null}]}"#
+        .replace("KEY", &"0".repeat(64));
+    let table = [
+        // The user file, a variable, what is said.
+        (
+            "{\"users\":\n  7}",
+            ("SERVER_PORT", "0"),
+            "users.json, line 2, column 3: invalid type: integer `7`, expected a list of users",
+        ),
+        (
+            &*good.replace(":[", ":[\n\n{},"),
+            ("SERVER_PORT", "0"),
+            "users.json, line 3, column 2: ",
+        ),
+        (&good, ("SERVER_PORT", "65536"), "SERVER_PORT is \"65536\""),
+        (
+            &good,
+            ("ENGINE_MAX_SESSIONS", "many"),
+            "ENGINE_MAX_SESSIONS is \"many\"",
+        ),
+    ];
+    for arguments in [&[][..], &["serve"]] {
+        for (users, (name, value), says) in &table {
+            let (folder, mut command) = Daemon::command(arguments);
+            fs::write(folder.join("users.json"), users).expect("a file");
+            command.env("USERS_FILE", "users.json").env(name, value);
+            let ended = command.output().expect("the program");
+            let _gone = fs::remove_dir_all(folder);
+            let error = String::from_utf8(ended.stderr).expect("UTF-8");
+            assert_eq!(ended.status.code(), Some(1), "{error}");
+            assert!(error.contains(says), "{error}");
+            assert!(ended.stdout.is_empty(), "it does not say that it listens");
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The end.
+
+#[test]
+fn both_signals_stop_it_in_order() {
+    for signal in ["TERM", "INT"] {
+        let mut daemon = Daemon::start();
+        daemon.stops_in_time(signal);
+        let mut log = String::new();
+        daemon.log().read_to_string(&mut log).expect("UTF-8");
+        assert!(log.ends_with(" INFO  stopped\n"), "{log}");
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------------
 // The log.
 
