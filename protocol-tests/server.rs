@@ -2053,6 +2053,18 @@ fn shutdown_without_anybody_is_immediate() {
 }
 
 #[test]
+fn shutdown_does_not_wait_for_the_rest_of_a_request() {
+    run(async {
+        let (server, _recording) = Recorder::server(Setup::default());
+        let mut half = Client::dial(server.address).await;
+        half.write(b"GET /socket.io/?EIO=4 HT").await;
+        Client::join(server.address, "alice").await;
+        assert!(server.stop().await < Duration::from_secs(2));
+        drop(half);
+    });
+}
+
+#[test]
 fn shutdown_waits_for_nobody_longer_than_it_may() {
     run(async {
         let setup = Setup {
