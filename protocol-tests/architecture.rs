@@ -104,6 +104,31 @@ fn what_the_architecture_page_names_exists() {
     );
 }
 
+/// An item and its file, as in "`Door` (`src/server/door.rs`)" and "`Driver::run` in `src/server/driver.rs`".
+#[test]
+fn what_the_architecture_page_says_is_in_a_file_is_there() {
+    let page = read("docs/architecture.md");
+    let sources = sources("src");
+    let pieces: Vec<&str> = page.split('`').collect();
+    let mut checked = 0;
+    for at in 0..pieces.len().saturating_sub(2) {
+        let [item, between, file] = [pieces[at], pieces[at + 1], pieces[at + 2]];
+        let words: Vec<&str> = between.split_whitespace().collect();
+        let is_ours = item.starts_with(|first: char| first.is_ascii_uppercase());
+        let is_file = file.starts_with("src/") && file.ends_with(".rs");
+        if !is_ours || !is_file || !matches!(words[..], ["("] | ["in"]) {
+            continue;
+        }
+        let name = item.rsplit("::").next().unwrap_or(item);
+        assert!(
+            is_defined(name, &sources[Path::new(file)]),
+            "docs/architecture.md says that {item} is in {file}, which does not define {name}"
+        );
+        checked += 1;
+    }
+    assert!(checked > 20, "only {checked} items were checked");
+}
+
 #[test]
 fn the_page_and_the_readme_link_to_what_exists() {
     for page in [

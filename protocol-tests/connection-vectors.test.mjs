@@ -258,8 +258,8 @@ sharedServerTest("upgrade requests with another method", {}, async (server, t) =
 });
 
 sharedServerTest("the WebSocket handshake", {}, async (server, t) => {
-  for (const version of ["12", "7", "14", "0", "013", "abc", "", null]) {
-    await t.test(`Sec-WebSocket-Version: ${version}`, async () => {
+  for (const version of ["12", "7", "14", "0", "013", "abc", "", null, "13, 8", "13, 13", ["13", "8"], ["13", "13"]]) {
+    await t.test(`Sec-WebSocket-Version: ${JSON.stringify(version)}`, async () => {
       const headers = withKey(server, "alice", { "Sec-WebSocket-Version": version });
       const answer = await exchange(server, upgradeRequest({ headers }));
       assert.equal(answer.status, 400);
@@ -267,10 +267,17 @@ sharedServerTest("the WebSocket handshake", {}, async (server, t) => {
       await refusedKey(server, { headers: { "Sec-WebSocket-Version": version } }, 401);
     });
   }
-  for (const key of [null, "", "short", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZSE=", "!!!!!!!!!!!!!!!!!!!!!!==", "dGhlIHNhbXBsZSBub25jZQ== x"]) {
-    await t.test(`Sec-WebSocket-Key: ${key}`, async () => {
+  for (const key of [null, "", "short", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZSE=", "!!!!!!!!!!!!!!!!!!!!!!==", "dGhlIHNhbXBsZSBub25jZQ== x", ["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="], ["dGhlIHNhbXBsZSBub25jZQ==", ""]]) {
+    await t.test(`Sec-WebSocket-Key: ${JSON.stringify(key)}`, async () => {
       const answer = await exchange(server, upgradeRequest({ headers: withKey(server, "alice", { "Sec-WebSocket-Key": key }) }));
       assert.equal(answer.status, 400);
+    });
+  }
+  for (const headers of [{ "Content-Length": 5 }, { "Transfer-Encoding": "chunked" }]) {
+    await t.test(`a body is announced: ${JSON.stringify(headers)}`, async () => {
+      const answer = await exchange(server, upgradeRequest({ headers: withKey(server, "alice", headers) }) + "5\r\n40\r\n");
+      assert.equal(answer.status, 400);
+      assert.equal(answer.headers["connection"], "close");
     });
   }
   await t.test("Upgrade: h2c", async () => {
@@ -293,6 +300,7 @@ sharedServerTest("the WebSocket handshake", {}, async (server, t) => {
       { Connection: "keep-alive, Upgrade" },
       { Connection: "UPGRADE" },
       { Upgrade: "WebSocket" },
+      { "Content-Length": "0" },
     ]) {
       await accepted(server, { headers: withKey(server, "alice", headers) });
     }
@@ -351,12 +359,15 @@ sharedServerTest(
       ["bytes that are no ASCII", { "X-Api-Key": "\u00e9".repeat(64) }],
       ["a very long key", { "X-Api-Key": "a".repeat(8000) }],
       ["a removed user's key", { "X-Api-Key": server.key("gone") }],
+      ["two keys", { "X-Api-Key": [alice, server.key("bob")] }],
+      ["a key and an empty one", { "X-Api-Key": [alice, ""] }],
     ]) {
       await t.test(`${name}: 401`, () => refusedKey(server, { headers }, 401));
     }
     await t.test("a key in the query does not count: 401", () => refusedKey(server, { path: `${GATEWAY}&X-Api-Key=${alice}` }, 401));
     await t.test("a deactivated user's key: 403", () => refusedKey(server, { headers: withKey(server, "waiting") }, 403));
     await t.test("a deactivated admin comes in", () => accepted(server, { headers: withKey(server, "root") }));
+    await t.test("the same key twice", () => accepted(server, { headers: { "X-Api-Key": [alice, alice] } }));
     await t.test("the header's name in another case", () => accepted(server, { headers: { "x-api-KEY": alice } }));
   },
 );
@@ -388,6 +399,14 @@ sharedServerTest("CORS: every page may read every answer, and a preflight needs 
       assert.equal(answer.headers["access-control-allow-origin"], "*");
     });
   }
+  await t.test("OPTIONS without anything", async () => {
+    for (const headers of [{}, { Origin }, { "Access-Control-Request-Method": "GET" }]) {
+      const answer = await exchange(server, httpRequest({ method: "OPTIONS", path: path("EIO=4&transport=polling"), headers }));
+      assert.equal(answer.status, 204);
+      assert.equal(answer.headers["access-control-allow-origin"], "*");
+      assert.equal(answer.headers["access-control-allow-credentials"], undefined);
+    }
+  });
   for (const query of ["EIO=4&transport=polling", "transport=foo", "EIO=4&transport=websocket&sid=nope"]) {
     await t.test(`preflight for ${query}`, async () => {
       const headers = { Origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key" };
@@ -398,6 +417,20 @@ sharedServerTest("CORS: every page may read every answer, and a preflight needs 
       assert.equal(answer.headers["access-control-allow-headers"], "x-api-key");
       assert.match(answer.headers["access-control-allow-methods"], /GET.*POST/);
     });
+  }
+});
+
+serverTest("CORS: pages that are named may send credentials, others may read nothing", { env: { SERVER_CORS_ALLOWED_ORIGINS: "https://games.example" } }, async (server) => {
+  const seen = async (Origin, method) => {
+    const request = { method, path: path("EIO=4&transport=polling"), headers: { ...withKey(server, "alice"), Origin } };
+    const { headers } = await exchange(server, httpRequest(request));
+    assert.match(headers.vary, /Origin/);
+    return [headers["access-control-allow-origin"], headers["access-control-allow-credentials"]];
+  };
+  for (const method of ["GET", "OPTIONS"]) {
+    assert.deepEqual(await seen("https://games.example", method), ["https://games.example", "true"]);
+    assert.deepEqual(await seen("https://other.example", method), [undefined, undefined]);
+    assert.deepEqual(await seen(null, method), [undefined, undefined]);
   }
 });
 

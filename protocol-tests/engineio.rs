@@ -301,15 +301,26 @@ fn a_message_extends_the_pong_deadline_once_text_and_binary_alike() {
 }
 
 #[test]
-fn a_driver_that_wakes_late_does_not_shorten_what_the_client_has() {
-    let mut timed = Timed::open();
-    let late = INTERVAL + 3_000;
-    timed.pings(late);
-    timed.waits_until(late + TIMEOUT);
-    assert_eq!(
-        timed.due(late + TIMEOUT + 60_000),
-        Due::Close(CloseReason::PingTimeout)
-    );
+fn a_driver_that_wakes_a_little_late_lets_nobody_live_longer() {
+    for late in [0, 1, 3_000, TIMEOUT / 2] {
+        let mut timed = Timed::open();
+        timed.pings(INTERVAL + late);
+        timed.waits_until(INTERVAL + TIMEOUT);
+        let due = timed.due(INTERVAL + TIMEOUT);
+        assert_eq!(due, Due::Close(CloseReason::PingTimeout), "{late} late");
+    }
+}
+
+#[test]
+fn a_driver_that_slept_does_not_shorten_what_the_client_has() {
+    for late in [TIMEOUT / 2 + 1, TIMEOUT, 3_600_000] {
+        let mut timed = Timed::open();
+        let woken = INTERVAL + late;
+        timed.pings(woken);
+        timed.waits_until(woken + TIMEOUT);
+        let due = timed.due(woken + TIMEOUT + 60_000);
+        assert_eq!(due, Due::Close(CloseReason::PingTimeout), "{late} late");
+    }
 }
 
 /// Whatever a client sends and whenever: pings are an interval or more apart, and a session ends between one

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { bare, bareEvent } from "./support/activity.mjs";
+import { TRANSPORTS } from "./support/client.mjs";
 import { BURST, flood, MANY } from "./support/flood.mjs";
 import { Player } from "./support/player.mjs";
 import { exchange, RawSession, upgradeRequest } from "./support/raw.mjs";
@@ -12,12 +13,24 @@ import { within } from "./support/wait.mjs";
 /** A running server takes a change of its users within this. */
 const USERS_CHANGE_MS = 2000;
 
+/** A test for each way on which the official client may come. It is given the players who come that way. */
+function onEveryTransport(name, options, body) {
+  for (const [way, transports] of Object.entries(TRANSPORTS)) {
+    class Traveller extends Player {
+      constructor(server, user, more) {
+        super(server, user, { transports, ...more });
+      }
+    }
+    serverTest(`${name}, ${way}`, options, (server, t) => body(server, Traveller, t));
+  }
+}
+
 const byUser = (activities) => [...activities].sort((a, b) => a.user_id - b.user_id);
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Presence
 
-serverTest("two users see each other come, play, be busy and leave", {}, async (server) => {
+onEveryTransport("two users see each other come, play, be busy and leave", {}, async (server, Player) => {
   const [aliceId, bobId] = [server.id("alice"), server.id("bob")];
   const alice = await Player.join(server, "alice");
   assert.deepEqual(alice.snapshot, []);
@@ -46,7 +59,7 @@ serverTest("two users see each other come, play, be busy and leave", {}, async (
   assert.deepEqual(alice.all("activity"), [], "and nothing else was said");
 });
 
-serverTest("acks: set-activity, get-activities", {}, async (server) => {
+onEveryTransport("acks: set-activity, get-activities", {}, async (server, Player) => {
   const alice = await Player.join(server, "alice");
   const expected = { user_id: server.id("alice"), socket_id: alice.sid, state: "PLAYING", game_id: 42 };
   assert.deepEqual(await alice.ask("set-activity", { state: "PLAYING", game_id: 42 }), { status: "ok", activity: expected });
@@ -58,7 +71,7 @@ serverTest("acks: set-activity, get-activities", {}, async (server) => {
   await assert.rejects(alice.socket.timeout(200).emitWithAck("no-such-event"), /timed out/);
 });
 
-serverTest("the same from OFFLINE: withdrawn, and set again", {}, async (server) => {
+onEveryTransport("the same from OFFLINE: withdrawn, and set again", {}, async (server, Player) => {
   const alice = await Player.join(server, "alice");
   const bob = await Player.join(server, "bob");
   for (const state of ["ONLINE", "OFFLINE", "BUSY", "OFFLINE"]) {
@@ -71,7 +84,7 @@ serverTest("the same from OFFLINE: withdrawn, and set again", {}, async (server)
   assert.deepEqual(bob.all("activity"), [], "who was invisible leaves unseen");
 });
 
-serverTest("bad input: the sender is told what is wrong, nobody else notices", {}, async (server) => {
+onEveryTransport("bad input: the sender is told what is wrong, nobody else notices", {}, async (server, Player) => {
   const alice = await Player.join(server, "alice");
   const bob = await Player.join(server, "bob");
   const bad = [
@@ -109,7 +122,7 @@ serverTest("bad input: the sender is told what is wrong, nobody else notices", {
   assert.deepEqual(bob.all("exception"), []);
 });
 
-serverTest("a binary argument is no activity", {}, async (server) => {
+onEveryTransport("a binary argument is no activity", {}, async (server, Player) => {
   const alice = await Player.join(server, "alice");
   const bob = await Player.join(server, "bob");
   alice.emit("set-activity", { state: "ONLINE", blob: Buffer.from([1, 2, 3]) });
@@ -118,7 +131,7 @@ serverTest("a binary argument is no activity", {}, async (server) => {
   assert.deepEqual(bob.all("activity"), []);
 });
 
-serverTest("all sockets of a user make one activity", {}, async (server) => {
+onEveryTransport("all sockets of a user make one activity", {}, async (server, Player) => {
   const bob = await Player.join(server, "bob");
   const user_id = server.id("alice");
   const desk = await Player.join(server, "alice");
@@ -140,7 +153,7 @@ serverTest("all sockets of a user make one activity", {}, async (server) => {
   assert.deepEqual(bob.all("activity"), []);
 });
 
-serverTest("whoever joins while others change sees what all see", { users: ["alice", "bob", "carol", "dave", "erin", "late"] }, async (server) => {
+onEveryTransport("whoever joins while others change sees what all see", { users: ["alice", "bob", "carol", "dave", "erin", "late"] }, async (server, Player) => {
   const players = await Promise.all(["alice", "bob", "carol", "dave", "erin"].map((name) => Player.join(server, name)));
   const changes = players.map(async (player, index) => {
     for (let game_id = 1; game_id <= 100; game_id += 1) {
@@ -217,7 +230,7 @@ serverTest("a connection that breaks is a leave where there is no grace", NO_GRA
   assert.deepEqual(await alice.next("activity"), { user_id: server.id("bob"), socket_id: bob.sid, state: "OFFLINE" });
 });
 
-serverTest("the heartbeat keeps the official client", { env: { ENGINE_PING_INTERVAL_MS: "100", ENGINE_PING_TIMEOUT_MS: "200" } }, async (server) => {
+onEveryTransport("the heartbeat keeps the official client", { env: { ENGINE_PING_INTERVAL_MS: "100", ENGINE_PING_TIMEOUT_MS: "200" } }, async (server, Player) => {
   const alice = await Player.join(server, "alice");
   await within(10_000, "ten pings", new Promise((resolve) => {
     let pings = 0;
@@ -227,7 +240,7 @@ serverTest("the heartbeat keeps the official client", { env: { ENGINE_PING_INTER
   assert.deepEqual(alice.all("disconnect"), []);
 });
 
-serverTest("an unknown namespace is refused, the main one goes on", {}, async (server) => {
+onEveryTransport("an unknown namespace is refused, the main one goes on", {}, async (server, Player) => {
   const alice = await Player.join(server, "alice");
   const other = alice.socket.io.socket("/custom");
   const error = await within(5000, "connect_error", new Promise((resolve) => {
@@ -282,7 +295,7 @@ serverTest(
 
 /** What a change of bob's row does to bob's sockets, and to nobody else's. */
 function bobIsThrownOut(name, change, after) {
-  serverTest(name, {}, async (server) => {
+  onEveryTransport(name, {}, async (server, Player) => {
     const alice = await Player.join(server, "alice");
     const bobs = await Promise.all([Player.join(server, "bob"), Player.join(server, "bob")]);
     const carol = await RawSession.join(server, "carol");
@@ -340,7 +353,7 @@ bobIsThrownOut(
   },
 );
 
-serverTest("users add: a new user comes in at once, nobody is disturbed", {}, async (server) => {
+onEveryTransport("users add: a new user comes in at once, nobody is disturbed", {}, async (server, Player) => {
   const alice = await Player.join(server, "alice");
   await server.command("users", "add", "dave");
   const { api_key } = server.users().find((user) => user.username === "dave");
@@ -368,7 +381,7 @@ serverTest("a broken user file: the old users stay, the log says why", {}, async
 // ---------------------------------------------------------------------------------------------------------------------
 // Shutdown and restart
 
-serverTest("a restart: clients come back by themselves and report again", {}, async (server) => {
+onEveryTransport("a restart: clients come back by themselves and report again", {}, async (server, Player) => {
   const names = ["alice", "bob", "carol"];
   const players = await Promise.all(names.map((name) => Player.join(server, name)));
   const reports = [{ state: "ONLINE" }, { state: "PLAYING", game_id: 42 }, { state: "BUSY" }];

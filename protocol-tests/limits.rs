@@ -119,6 +119,37 @@ fn as_many_sessions_as_there_may_be_and_no_more() {
 }
 
 #[test]
+fn as_many_may_be_half_open_as_there_may_be_and_no_more() {
+    for on_websocket in [true, false] {
+        run(async move {
+            let mut setup = at_most(10);
+            setup.limits.max_half_open_sessions = 2;
+            let (server, _recording) = Recorder::server(setup);
+            // Who has said a word is not counted.
+            let mut guests = Vec::new();
+            for _ in 0..4 {
+                guests.push(Guest::join(&server, on_websocket).await);
+            }
+            let mut silent = Client::open(server.address, "silent").await.0;
+            let poller = Poller::open(server.address, "silent").await;
+            is_full(&server, &upgrade_request("one more", OPEN, "")).await;
+            is_full(&server, &plain_request("GET", "one more", OPEN_POLLING, 0)).await;
+            for guest in &mut guests {
+                guest.echo().await;
+            }
+            // One speaks, one goes, and two may come.
+            silent.connect().await;
+            assert_eq!(poller.post("1").await.0, 200);
+            until(|| server.sessions() == 5).await;
+            let _silent = Client::open(server.address, "silent").await.0;
+            let _poller = Poller::open(server.address, "silent").await;
+            is_full(&server, &upgrade_request("one more", OPEN, "")).await;
+            assert_eq!(server.sessions(), 7);
+        });
+    }
+}
+
+#[test]
 fn whoever_may_not_come_in_does_not_learn_that_there_is_no_room() {
     run(async {
         let (server, _recording) = Recorder::server(at_most(1));
@@ -714,6 +745,30 @@ fn a_post_that_is_slow_and_arrives_is_taken() {
         }
         assert_eq!(post.response().await.1, "ok");
         assert_eq!(poller.poll().await, (200, event.to_owned()));
+    });
+}
+
+#[test]
+fn a_client_that_never_polls_is_closed_when_too_much_waits_for_it() {
+    const LIMIT: usize = 64 << 10;
+    run(async {
+        let mut setup = Setup::default();
+        setup.limits.max_waiting_bytes = LIMIT;
+        let (server, mut recording) = Recorder::server(setup);
+        let mut bystander = Client::join(server.address, "bystander").await;
+        let poller = Poller::join(server.address, "deaf").await;
+        let event = format!("42[\"echo\",\"{}\"]", "x".repeat(1000));
+        let mut taken = 0;
+        while poller.post(&event).await.0 == 200 {
+            taken += event.len();
+        }
+        assert!(
+            (LIMIT / 2..=LIMIT + event.len()).contains(&taken),
+            "{taken}"
+        );
+        assert_eq!(recording.disconnected().await.0, "deaf");
+        assert_eq!(server.ended(), [(CloseReason::Overflow, 1)]);
+        bystander.echo("undisturbed").await;
     });
 }
 

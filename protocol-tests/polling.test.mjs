@@ -1,7 +1,9 @@
 // Long-polling against the real binary, request by request (fixtures say what packets mean; this says how they travel).
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import http from "node:http";
+import net from "node:net";
 import zlib from "node:zlib";
 import { bareEvent } from "./support/activity.mjs";
 import { Player } from "./support/player.mjs";
@@ -242,6 +244,30 @@ serverTest("a GET that is aborted", NO_GRACE, async (server) => {
   await left();
 });
 
+serverTest("a GET whose body never ends is answered, and its connection is not kept for that", {}, async (server, t) => {
+  for (const [name, header, piece] of [
+    ["announced", "Content-Length: 1000000", "x"],
+    ["chunked", "Transfer-Encoding: chunked", "1\r\nx\r\n"],
+  ]) {
+    await t.test(name, async () => {
+      const alice = await PollingSession.join(server, "alice");
+      for (const silent of [true, false]) {
+        const socket = net.connect(server.port, "127.0.0.1").on("error", () => {});
+        server.adopt(() => socket.destroy());
+        const ended = once(socket, "close");
+        let text = "";
+        socket.on("data", (data) => (text += data));
+        socket.write(`GET ${alice.path} HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n${piece}`);
+        const trickle = silent ? undefined : setInterval(() => socket.write(piece), 10);
+        await alice.send('42["get-activities"]');
+        await within(5000, "the end of the connection", ended).finally(() => clearInterval(trickle));
+        assert.match(text, /^HTTP\/1\.1 200 [^]*42\["activities",\[\]\]$/);
+        await alice.alive();
+      }
+    });
+  }
+});
+
 serverTest("a POST that is aborted", NO_GRACE, async (server) => {
   const { alice, left } = await watched(server);
   const held = await alice.hold();
@@ -407,14 +433,17 @@ serverTest("another version, or the wrong transport, on a later request harms no
 
 serverTest("another user's key on a later request is refused and harms nothing, none is needed", {}, async (server) => {
   const { alice, held } = await waiting(server);
-  for (const key of [server.key("bob"), "wrong", "", `${server.key("alice")}0`]) {
+  for (const key of [server.key("bob"), "wrong", `${server.key("alice")}0`, [server.key("alice"), server.key("bob")]]) {
     for (const [method, body] of [["GET"], ["POST", ONLINE]]) {
       const answer = await ask(server, { method, body, path: alice.path, headers: { "X-Api-Key": key } });
-      assert.equal(answer.status, 403, `${method} with the key ${JSON.stringify(key.slice(0, 5))}`);
+      assert.equal(answer.status, 403, `${method} with the key ${key}`);
       assert.equal(answer.headers["content-type"], "application/json");
       assert.equal(JSON.parse(answer.body).code, 4);
     }
   }
+  // An empty one is none.
+  alice.headers = { "X-Api-Key": "" };
+  await alice.send("3");
   alice.headers = {};
   await alice.send('42["get-activities"]');
   assert.equal((await held.answer).body, '42["activities",[]]', "and not ONLINE");

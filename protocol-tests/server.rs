@@ -31,11 +31,11 @@ use std::{
 };
 use support::{
     ACCEPT, BINARY, CLOSE, CONTINUATION, Client, FIN, Happened, LARGE, MANY, OPEN, PING, PONG,
-    Recorder, Seen, Setup, TEXT, TestEngine, closed, head, large, masked, milliseconds,
+    Poller, Recorder, Seen, Setup, TEXT, TestEngine, closed, head, large, masked, milliseconds,
     roomy_with_write_timeout, run, text_frame, until, upgrade_request,
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::Notify,
     task::JoinSet,
@@ -1423,6 +1423,50 @@ enum Way {
     Shutdown,
 }
 
+/// A client that leaves sends its last GET and its POST at the same moment, and who knows which comes first.
+#[test]
+fn a_client_that_leaves_has_its_last_get_answered_whichever_request_comes_first() {
+    run(async {
+        let (server, _recording) = Recorder::server(Setup::default());
+        for round in 0..50 {
+            let mut poller = Poller::open(server.address, "alice").await;
+            let mut post = poller.begin_post(1).await;
+            if round % 2 == 0 {
+                post.write(b"1").await;
+                poller.ask().await;
+            } else {
+                poller.ask().await;
+                post.write(b"1").await;
+            }
+            assert_eq!(
+                poller.polled().await,
+                (200, "6".to_owned()),
+                "round {round}"
+            );
+            assert_eq!(post.response().await.1, "ok", "round {round}");
+            let (status, answer) = poller.poll().await;
+            assert_eq!(status, 400, "round {round}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_has_left_in_order_finds_its_session_gone() {
+    run(async {
+        let (server, mut recording) = Recorder::server(Setup::default());
+        for _ in 0..20 {
+            let mut poller = Poller::join(server.address, "alice").await;
+            recording.connected().await;
+            assert_eq!(poller.post("1").await, (200, "ok".to_owned()));
+            assert_eq!(server.sessions(), 0);
+            let unknown = "{\"code\":1,\"message\":\"Session ID unknown\"}";
+            assert_eq!(poller.poll().await, (400, unknown.to_owned()));
+            assert_eq!(poller.post("1").await.0, 400);
+            recording.disconnected().await;
+        }
+    });
+}
+
 #[test]
 fn each_way_to_leave_is_told_once_and_with_its_reason() {
     use CloseReason as Reason;
@@ -1719,6 +1763,75 @@ fn a_client_that_goes_before_its_101_leaves_the_session_on_polling_and_may_try_a
     });
 }
 
+/// A client that has said `5` is on the WebSocket, whatever it asks for next, and however soon.
+#[test]
+fn a_get_right_behind_the_switch_is_refused_every_time() {
+    run(async {
+        let (server, _recording) = Recorder::server(Setup::default());
+        for round in 0..100 {
+            let mut poller = Poller::open(server.address, "alice").await;
+            let mut websocket = Client::dial(server.address).await;
+            let query = poller.query.replace("polling", "websocket");
+            let request = upgrade_request("alice", &query, "");
+            websocket.write(request.as_bytes()).await;
+            assert_eq!(websocket.head().await.status, 101);
+            let mut move_over = text_frame("2probe");
+            move_over.extend(text_frame("5"));
+            websocket.write(&move_over).await;
+            let (status, answer) = poller.poll().await;
+            assert_eq!(status, 400, "round {round}: {answer}");
+            assert_eq!(websocket.text().await, "3probe", "round {round}");
+        }
+    });
+}
+
+#[test]
+fn probes_without_end_keep_no_request_and_no_deadline_waiting() {
+    run(async {
+        let setup = Setup {
+            timing: Timing {
+                upgrade_timeout: Duration::from_secs(2),
+                ..Setup::default().timing
+            },
+            ..Setup::default()
+        };
+        let (server, _recording) = Recorder::server(setup);
+        let mut poller = Poller::join(server.address, "alice").await;
+        let mut websocket = Client::dial(server.address).await;
+        let query = poller.query.replace("polling", "websocket");
+        let request = upgrade_request("alice", &query, "");
+        websocket.write(request.as_bytes()).await;
+        assert_eq!(websocket.head().await.status, 101);
+        let (mut answers, mut probes) = websocket.stream.into_split();
+        let flood = text_frame("2probe").repeat(10_000);
+        let flooding = tokio::spawn(async move { while probes.write_all(&flood).await.is_ok() {} });
+        let reading = tokio::spawn(async move {
+            let mut ignored = vec![0; 64 << 10];
+            while answers
+                .read(&mut ignored)
+                .await
+                .is_ok_and(|length| length > 0)
+            {}
+        });
+        let begun = Instant::now();
+        while !reading.is_finished() {
+            let posted = Instant::now();
+            assert_eq!(poller.post("42[\"echo\",1]").await.0, 200);
+            let (status, answer) = poller.poll().await;
+            assert_eq!((status, answer.as_str()), (200, "42[\"echo\",1]"));
+            assert!(
+                posted.elapsed() < Duration::from_secs(1),
+                "a request had to wait"
+            );
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the flood went on"
+        );
+        flooding.abort();
+    });
+}
+
 #[test]
 fn a_candidate_that_asks_and_does_not_read_is_cut_off_and_its_session_goes_on() {
     run(async {
@@ -1936,6 +2049,18 @@ fn shutdown_without_anybody_is_immediate() {
         until(|| server.sessions() == 0).await;
         let took = server.stop().await;
         assert!(took < Duration::from_secs(2), "{took:?}");
+    });
+}
+
+#[test]
+fn shutdown_does_not_wait_for_the_rest_of_a_request() {
+    run(async {
+        let (server, _recording) = Recorder::server(Setup::default());
+        let mut half = Client::dial(server.address).await;
+        half.write(b"GET /socket.io/?EIO=4 HT").await;
+        Client::join(server.address, "alice").await;
+        assert!(server.stop().await < Duration::from_secs(2));
+        drop(half);
     });
 }
 

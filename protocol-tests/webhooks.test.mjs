@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs";
+import net from "node:net";
 import { test } from "node:test";
 import { io } from "socket.io-client";
 import { Server, binaryWithWebhooks } from "./support/server.mjs";
@@ -61,4 +62,25 @@ test("the receiver believes nobody else", { timeout: 30_000 }, async (t) => {
   assert.equal(await post(body, headers(now - 301, sign(now - 301))), 401, "too late");
   assert.equal(await post(body, headers("x", sign("x"))), 401, "no time");
   assert.equal(await post(body, headers(now, sign(now, randomBytes(32)))), 401, "another key");
+});
+
+test("a target that never answers and a request that never ends keep the server five seconds at most", { timeout: 30_000 }, async (t) => {
+  const target = net.createServer((connection) => connection.on("error", () => {}).resume()).listen(0, "127.0.0.1");
+  t.after(() => target.close());
+  await once(target, "listening");
+  const asked = once(target, "connection");
+  const env = { WEBHOOK_URL: `http://127.0.0.1:${target.address().port}/` };
+  const server = await Server.start({ env, program: binaryWithWebhooks });
+  t.after(() => server.remove());
+  const url = `${server.url}/api/users/me/activity`;
+  const headers = { "x-api-key": server.key("alice") };
+  assert.equal((await fetch(url, { method: "PUT", headers, body: '{"state":"ONLINE","ttl_seconds":60}' })).status, 200);
+  const [stuck] = await asked;
+  const half = net.connect(server.port, "127.0.0.1").on("error", () => {});
+  t.after(() => [stuck, half].forEach((connection) => connection.destroy()));
+  await once(half, "connect");
+  half.write("GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: ");
+  // What was sent before has been read by the time that this is answered.
+  assert.equal((await fetch(`${server.url}/api/status`, { headers })).status, 200);
+  await server.stop();
 });

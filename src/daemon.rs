@@ -33,7 +33,7 @@ const RING: usize = 1024;
 /// # Errors
 /// It cannot start; the text says why, and what to do about it.
 pub fn run(config: &Config) -> Result<(), StartError> {
-    logger::start(config.log_level);
+    logger::start(config.log_level).map_err(StartError::Runtime)?;
     for warning in unknown_variables(env::vars_os().map(|(name, _)| name)) {
         log::warn!("{warning}");
     }
@@ -44,6 +44,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let outcome = runtime.block_on(serve(config));
     // Does not wait for a look at a user file on a disk that is gone.
     runtime.shutdown_background();
+    log::logger().flush();
     outcome
 }
 
@@ -57,6 +58,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let defaults = Limits::default();
     let limits = Limits {
         max_sessions: config.max_sessions,
+        max_half_open_sessions: config.max_half_open_sessions,
         max_payload_bytes: config.max_payload_bytes,
         message_timeout: config.message_timeout,
         compress_from_bytes: defaults.compress_from_bytes.filter(|_| config.compression),
@@ -97,7 +99,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         users,
         cors,
     ));
-    greet(address, first_key.as_ref()).map_err(StartError::Output)?;
+    greet(address, first_key.as_ref(), online.is_some()).map_err(StartError::Output)?;
     if engine.is_none() {
         log::info!("SERVER_ONLINE_ACTIVITIES_DISABLED is set: there is no Socket.IO endpoint");
     }
@@ -117,6 +119,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let served = async {
         let sessions = async {
             stopped().await;
+            if let Some(webhooks) = &webhooks {
+                webhooks.hurry();
+            }
             end_sessions().await;
         };
         let saved = async {
@@ -128,8 +133,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         let serving = server::serve(listener, api, &limits, stopped());
         // What is known is written down before those who are connected are told to go.
         tokio::join!(saved, serving, sessions);
-        // The last requests may have opened sessions.
+        // The last requests may have opened sessions, and changed something.
         end_sessions().await;
+        if let Some(webhooks) = &webhooks {
+            webhooks.finish(FAREWELL).await;
+        }
     };
     let watched = async {
         select! {
@@ -141,19 +149,13 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         log::info!("stopping");
         stop.send_replace(true);
         select! {
-            () = sleep(limits.shutdown_timeout) => log::warn!("not everyone said goodbye in time"),
+            () = sleep(limits.shutdown_timeout) => log::warn!("not everything ended in time"),
             () = signals.next() => log::warn!("told to stop again: not waiting for goodbyes"),
         }
     };
     select! {
         () = served => {}
         () = watched => {}
-    }
-    if let Some(webhooks) = webhooks {
-        select! {
-            () = webhooks.finish(FAREWELL) => {}
-            () = signals.next() => {}
-        }
     }
     log::info!("stopped");
     Ok(())
@@ -266,7 +268,7 @@ fn expel(hub: &Hub, directory: &FileDirectory) {
     }
 }
 
-/// How long the server waits at its end for changes to be delivered.
+/// How long the server waits at its end for changes to be delivered, within [`Limits::shutdown_timeout`].
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What tells another server of each change, if there is one to tell.
@@ -319,30 +321,51 @@ async fn keep_time(online: Option<&Online>) {
     }
 }
 
-/// Says where the server is, and on the first start how to get in.
-fn greet(address: SocketAddr, first_key: Option<&ApiKey>) -> io::Result<()> {
+/// Says where the server is, and on the first start how to get in: what is printed can be pasted.
+fn greet(address: SocketAddr, first_key: Option<&ApiKey>, is_online: bool) -> io::Result<()> {
     let mut text = format!("Rollcall listening on http://{address}\n");
     if let Some(key) = first_key {
-        let (key, port) = (key.reveal(), address.port());
+        let (key, program) = (key.reveal(), program());
+        let url = match address.ip().is_unspecified() {
+            true => format!("http://localhost:{}", address.port()),
+            false => format!("http://{address}"),
+        };
         text.push_str(&format!(
             "
 This is the first start, so there is a user now: admin, with the API key
 
     {key}
 
-It is not shown again; `rollcall users key admin` tells it. To try it:
+It is not shown again; `{program} users key admin` tells it. To try it:
 
-    curl -H 'X-Api-Key: {key}' http://localhost:{port}/api/users/me
-    npm install socket.io-client && node -e '
-      const socket = require(\"socket.io-client\")(\"http://localhost:{port}\", {{
+    curl -H 'X-Api-Key: {key}' {url}/api/users/me
+"
+        ));
+        if is_online {
+            text.push_str(&format!(
+                "    npm install socket.io-client && node -e '
+      const socket = require(\"socket.io-client\")(\"{url}\", {{
         transports: [\"websocket\"], extraHeaders: {{ \"X-Api-Key\": \"{key}\" }} }});
       socket.onAny(console.log);
       socket.on(\"connect\", () => socket.emit(\"set-activity\", {{ state: \"ONLINE\" }}));'
-
 "
-        ));
+            ));
+        }
+        text.push('\n');
     }
     cli::print(&mut io::stdout(), &text)
+}
+
+/// This program, as a shell finds it from here: by the name by which it was started.
+fn program() -> String {
+    let name = env::args_os().next().unwrap_or_else(|| "rollcall".into());
+    let name = name.to_string_lossy();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    if name.bytes().all(is_plain) {
+        name.into_owned()
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''"))
+    }
 }
 
 /// What tells the server to stop.

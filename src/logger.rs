@@ -1,13 +1,48 @@
 //! The log: one line an event on standard error.
+//!
+//! Whoever logs waits for nobody: lines go into a buffer, and a thread of its own writes them. If nobody reads
+//! standard error, the buffer fills, lines are lost, and the log says how many as soon as it can.
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::{
+    fmt,
     io::{self, Write},
-    time::SystemTime,
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, SystemTime},
 };
 
+/// How much may wait to be written, in bytes: thousands of lines, which is a burst.
+const MAX_WAITING_BYTES: usize = 1 << 20;
+
+/// How long the program waits at its end for the last lines to be taken.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Writes `2026-11-23T21:43:21Z INFO  what happened`.
-struct Logger;
+struct Logger {
+    waiting: Mutex<Waiting>,
+    /// Lines wait, or have been written.
+    changed: Condvar,
+}
+
+/// What the thread has to write.
+struct Waiting {
+    lines: Vec<u8>,
+    /// How many did not fit behind them.
+    lost: u64,
+    /// The thread is at it.
+    is_writing: bool,
+}
+
+static LOGGER: Logger = Logger {
+    waiting: Mutex::new(Waiting {
+        lines: Vec::new(),
+        lost: 0,
+        is_writing: false,
+    }),
+    changed: Condvar::new(),
+};
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -20,18 +55,84 @@ impl Log for Logger {
         if !ours || !self.enabled(record.metadata()) {
             return;
         }
-        let now = humantime::format_rfc3339_seconds(SystemTime::now());
-        let line = format!("{now} {:<5} {}\n", record.level(), record.args());
-        // One write, so that lines of two threads do not mix. If it fails there is no place to say so.
-        let _unwritable = io::stderr().write_all(line.as_bytes());
+        let line = line(record.level(), record.args());
+        self.lock().push(&line);
+        self.changed.notify_all();
     }
 
-    fn flush(&self) {}
+    /// Waits until all is written, but not for ever.
+    fn flush(&self) {
+        let busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.is_empty();
+        let _late = self
+            .changed
+            .wait_timeout_while(self.lock(), FLUSH_TIMEOUT, busy);
+    }
+}
+
+impl Logger {
+    fn write_for_ever(&self) {
+        loop {
+            let mut waiting = self.lock();
+            waiting.is_writing = false;
+            self.changed.notify_all();
+            let mut waiting = self
+                .changed
+                .wait_while(waiting, |waiting| waiting.is_empty())
+                .unwrap_or_else(PoisonError::into_inner);
+            waiting.is_writing = true;
+            let lines = waiting.take();
+            drop(waiting);
+            // If it fails there is no place to say so.
+            let _unwritable = io::stderr().write_all(&lines);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while the lock is held.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, line: &str) {
+        // Once lines are lost, shorter ones that would fit must not stand where those should.
+        if self.lost > 0 || self.lines.len() + line.len() > MAX_WAITING_BYTES {
+            self.lost += 1;
+        } else {
+            self.lines.extend_from_slice(line.as_bytes());
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.lost == 0
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        let mut lines = mem::take(&mut self.lines);
+        let lost = mem::take(&mut self.lost);
+        if lost > 0 {
+            let note = format_args!("{lost} lines of this log were lost: nobody read it");
+            lines.extend_from_slice(line(Level::Warn, &note).as_bytes());
+        }
+        lines
+    }
+}
+
+fn line(level: Level, what: &fmt::Arguments<'_>) -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    format!("{now} {level:<5} {what}\n")
 }
 
 /// Logs what is at least as important as `level`. The first call counts, later ones only set the level.
-pub fn start(level: LevelFilter) {
-    static LOGGER: Logger = Logger;
-    let _already_started = log::set_logger(&LOGGER);
+///
+/// # Errors
+/// The system has no thread for it.
+pub fn start(level: LevelFilter) -> io::Result<()> {
+    if log::set_logger(&LOGGER).is_ok() {
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(|| LOGGER.write_for_ever())?;
+    }
     log::set_max_level(level);
+    Ok(())
 }

@@ -7,7 +7,7 @@ import { Inbox, within, DEADLINE_MS } from "./wait.mjs";
 
 export const GATEWAY = "/socket.io/?EIO=4&transport=websocket";
 
-/** A WebSocket handshake as RFC 6455 wants it. A header set to `null` is left out. */
+/** A WebSocket handshake as RFC 6455 wants it. A header set to `null` is left out, one set to an array comes that often. */
 export function upgradeRequest({ method = "GET", path = GATEWAY, headers = {} } = {}) {
   return httpRequest({
     method,
@@ -25,7 +25,7 @@ export function upgradeRequest({ method = "GET", path = GATEWAY, headers = {} } 
 export function httpRequest({ method = "GET", path = "/", headers = {}, body = "" } = {}) {
   const all = { Host: "localhost", Connection: "close", ...headers };
   if (body !== "" || method === "POST" || method === "PUT") all["Content-Length"] = Buffer.byteLength(body);
-  const lines = Object.entries(all).filter(([, value]) => value !== null).map(([name, value]) => `${name}: ${value}`);
+  const lines = Object.entries(all).filter(([, value]) => value !== null).flatMap(([name, values]) => [values].flat().map((value) => `${name}: ${value}`));
   return `${method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`;
 }
 

@@ -63,6 +63,8 @@ pub struct Config {
     pub client_bundle_dir: Option<PathBuf>,
     /// `ENGINE_MAX_SESSIONS`: how many sessions there may be.
     pub max_sessions: usize,
+    /// `ENGINE_MAX_HALF_OPEN_SESSIONS`: how many of them may not have said a word yet.
+    pub max_half_open_sessions: usize,
     /// `ACTIVITY_GRACE_SECONDS`: how long the report of a lost client holds.
     pub activity_grace: Duration,
     /// `ACTIVITY_PUBLIC_READ`: whether activities may be read over REST without a key.
@@ -143,6 +145,7 @@ impl Config {
             users_file: PathBuf::new(),
             client_bundle_dir: None,
             max_sessions: 0,
+            max_half_open_sessions: 0,
             activity_grace: Duration::ZERO,
             activity_public_read: false,
             max_streams: 0,

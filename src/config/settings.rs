@@ -143,6 +143,13 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Count(field!(max_sessions), 1..=MAX_SESSIONS),
     },
     Setting {
+        name: "ENGINE_MAX_HALF_OPEN_SESSIONS",
+        default: "10000",
+        about: "How many of them may be connected and not have said a word yet; whoever comes then is told to try again later.",
+        secret: false,
+        kind: Kind::Count(field!(max_half_open_sessions), 1..=MAX_SESSIONS),
+    },
+    Setting {
         name: "ENGINE_PING_INTERVAL_MS",
         default: "25000",
         about: "How often each client is asked whether it is there.",

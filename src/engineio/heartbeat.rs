@@ -57,9 +57,14 @@ impl Heartbeat {
     pub(super) fn beat(&mut self, now: Instant, timing: &Timing) -> Beat {
         match *self {
             _ if now < self.deadline() => Beat::Nothing,
-            Self::Quiet { .. } => {
+            Self::Quiet { ping_at } => {
+                // From when the ping was due: a timer that is a little slow must not let anyone live longer than
+                // the handshake says. But whoever slept for long, a machine that was suspended, has not let its
+                // clients answer, and must not lose them all for that.
+                let slept = now - ping_at > timing.ping_timeout / 2;
+                let since = if slept { now } else { ping_at };
                 *self = Self::Pinged {
-                    deadline: now + timing.ping_timeout,
+                    deadline: since + timing.ping_timeout,
                     extended: false,
                 };
                 Beat::Ping

@@ -10,7 +10,7 @@ use super::{
     clock::Clock,
     door::{Doorkeeper, Knock, Reply},
     engine,
-    goodbye::Goodbye,
+    goodbye::{Goodbye, see_off},
     link::{End, PutAside, Received},
     polling::{BodyError, Post, Posted},
     sessions::Registration,
@@ -128,6 +128,13 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     /// # Cancel safety
     /// All progress is kept in `self` and in `clock`.
     fn poll_wake(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Poll<Wake> {
+        // Before the door: a GET that was sent after the `5` must not be taken for one from before it. A flood of probes
+        // does not keep the door shut: reading them and answering them ends with the task's budget.
+        if let Some(candidate) = &mut self.candidate
+            && let Poll::Ready(received) = candidate.poll_receive(context)
+        {
+            return Poll::Ready(Wake::Probed(received));
+        }
         if let Some(door) = &self.door
             && let Poll::Ready(knock) = door.poll_knock(context)
         {
@@ -149,11 +156,6 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 .poll_arrival(too_far_behind, &mut self.put_aside, &self.limits, context)
         {
             return Poll::Ready(Wake::Arrived(arrival));
-        }
-        if let Some(candidate) = &mut self.candidate
-            && let Poll::Ready(received) = candidate.poll_receive(context)
-        {
-            return Poll::Ready(Wake::Probed(received));
         }
         clock
             .poll_deadline(now, self.deadline(clock), context)
@@ -235,6 +237,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         packet: Result<Packet<'_>, impl fmt::Display>,
     ) -> Result<(), Ending> {
         let packet = packet.map_err(|error| self.violation(&error))?;
+        self.registration.note_word();
         match self.session.handle_packet(now, packet) {
             Ok(Input::Nothing) => Ok(()),
             Ok(Input::Message(message)) => self
@@ -308,7 +311,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             ),
             Err(BodyError::Aborted) => return Err((CloseReason::TransportClosed, End::Open)),
         };
-        self.transport.finish_post(status);
+        let leaves = matches!(outcome, Err((CloseReason::ClientClosed, _)));
+        match &self.transport {
+            // It has to be seen off.
+            Transport::Polling(polling) if leaves && !polling.is_held() => {}
+            _ => self.transport.finish_post(status),
+        }
         outcome
     }
 
@@ -409,6 +417,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             }
             Transport::Polling(mut polling) if polling.is_held() && last_words.is_empty() => {
                 polling.answer(&[goodbye]);
+            }
+            Transport::Polling(polling) if reason == CloseReason::ClientClosed => {
+                if let Some(door) = self.door {
+                    let held = (self.registration, self.running);
+                    tokio::spawn(see_off(polling, door, goodbye, held));
+                }
             }
             Transport::Polling(mut polling) => {
                 // Who is sent away in good order is told so, with what was said before.

@@ -8,7 +8,7 @@ use super::{
     driver::{Driver, SessionName},
     link::{End, Link, PutAside},
     polling::{self, Polling, Post},
-    sessions::Place,
+    sessions::{NoPlace, Place},
     transport::Transport,
     websocket::{self, HandshakeError},
 };
@@ -78,7 +78,7 @@ where
             application,
             admission,
             timing: Arc::new(timing),
-            sessions: Sessions::new(limits.max_sessions),
+            sessions: Sessions::new(&limits),
             limits: Arc::new(limits),
             allow_eio3,
             next_name: AtomicU64::new(1),
@@ -161,12 +161,12 @@ where
                 match upgrade {
                     Some(upgrade) => {
                         let accepted = websocket::accept(&parts.headers)?;
-                        let place = self.sessions.reserve().ok_or(FULL)?;
+                        let place = self.sessions.reserve()?;
                         self.open_on_websocket(place, upgrade, dialect, identity, peer);
                         Ok(accepted)
                     }
                     None => {
-                        let place = self.sessions.reserve().ok_or(FULL)?;
+                        let place = self.sessions.reserve()?;
                         self.open_on_polling(place, dialect, identity, peer)
                     }
                 }
@@ -394,6 +394,12 @@ const FULL: Denied = Denied {
     message: "The server has as many sessions as it may. Try again later.",
 };
 
+/// The answer to whoever comes when too many have come and not said a word.
+const CROWDED: Denied = Denied {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    message: "Too many sessions are being opened. Try again later.",
+};
+
 /// When to try again, in seconds, after a no that will not last: later than official clients do by
 /// themselves, and soon enough for a place that gets free any moment.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
@@ -492,6 +498,15 @@ impl From<Refusal> for TurnedAway {
 impl From<Denied> for TurnedAway {
     fn from(denied: Denied) -> Self {
         Self::Denied(denied)
+    }
+}
+
+impl From<NoPlace> for TurnedAway {
+    fn from(no_place: NoPlace) -> Self {
+        Self::Denied(match no_place {
+            NoPlace::Full => FULL,
+            NoPlace::TooManyHalfOpen => CROWDED,
+        })
     }
 }
 

@@ -1,19 +1,40 @@
-//! The goodbye to a client on long-polling that is sent away.
+//! The goodbye to a client on long-polling: to one that is sent away, and to one that leaves.
 
 use super::{
     door::{Doorkeeper, Knock, Reply},
-    polling,
+    polling::{self, Polling},
 };
 use crate::engineio::{
     Dialect, Frame,
     outbound::{Delivery, Outbound},
 };
+use hyper::StatusCode;
 use std::{
     future::poll_fn,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::timeout;
+
+/// How long a client that leaves may take to come with its last GET. It has been sent already, if there is one.
+const LAST_POLL_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Sees off a client that leaves by a POST without having a GET that waits. It may have sent both at the same moment, on
+/// two connections, and then the GET gets its answer, too. `held` is kept until then: whoever waits for the `ok` before
+/// it asks again finds the session gone.
+pub(super) async fn see_off<T>(
+    mut polling: Box<Polling>,
+    door: Doorkeeper,
+    goodbye: Frame,
+    held: T,
+) {
+    if let Ok(reply) = timeout(LAST_POLL_TIMEOUT, next_poll(&door)).await {
+        polling.hold(reply);
+        polling.answer(&[goodbye]);
+    }
+    drop((door, held));
+    polling.finish_post(StatusCode::OK);
+}
 
 /// What a client is still to be told before the session is gone.
 ///
@@ -37,13 +58,13 @@ impl Goodbye {
             let words = self.words(waiting.is_some());
             let goodbye = polling::payload(self.dialect, &[self.goodbye.clone()]);
             if words.is_empty() {
-                let _gone = self.poll(waiting).await.send(goodbye);
+                let _gone = poll(&self.door, waiting).await.send(goodbye);
                 return;
             }
             let words = polling::payload(self.dialect, &words);
-            let _gone = self.poll(waiting).await.send(words);
+            let _gone = poll(&self.door, waiting).await.send(words);
             // Whoever comes with something else now has been told, and takes leave itself.
-            if let Knock::Poll(reply) = self.knock().await {
+            if let Knock::Poll(reply) = next_knock(&self.door).await {
                 let _gone = reply.send(goodbye);
             }
         };
@@ -63,20 +84,25 @@ impl Goodbye {
         frames.append(&mut self.last_words);
         frames
     }
+}
 
-    /// The GET that waits, or the next.
-    async fn poll(&mut self, waiting: Option<Reply>) -> Reply {
-        if let Some(reply) = waiting {
+/// The GET that waits, or the next.
+async fn poll(door: &Doorkeeper, waiting: Option<Reply>) -> Reply {
+    match waiting {
+        Some(reply) => reply,
+        None => next_poll(door).await,
+    }
+}
+
+/// The next GET. Other requests find the session gone.
+async fn next_poll(door: &Doorkeeper) -> Reply {
+    loop {
+        if let Knock::Poll(reply) = next_knock(door).await {
             return reply;
         }
-        loop {
-            if let Knock::Poll(reply) = self.knock().await {
-                return reply;
-            }
-        }
     }
+}
 
-    async fn knock(&mut self) -> Knock {
-        poll_fn(|context| self.door.poll_knock(context)).await
-    }
+async fn next_knock(door: &Doorkeeper) -> Knock {
+    poll_fn(|context| door.poll_knock(context)).await
 }

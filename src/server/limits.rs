@@ -8,12 +8,16 @@ pub struct Limits {
     /// How many sessions there may be; whoever wants one more gets 503 and is to come again. At about 4 KB
     /// each, the default is 40 MB at most, and more than a community has.
     ///
-    /// A place is taken when the request is accepted, so a WebSocket that is being opened has one, too. There
-    /// is no lower limit for those that are open and do nothing: whoever opens sessions to fill the server
-    /// has a key, and would only have to join; but when a server comes back, all its clients are at this
-    /// point at once, and would be refused while there is room. Time bounds them: `write_timeout` for the
-    /// 101, then the application's time for joining, and on long-polling the poll timeout.
+    /// A place is taken when the request is accepted, so a WebSocket that is being opened has one, too.
     pub max_sessions: usize,
+    /// How many of them may be half open: their client has not said a word yet, so they may be opened by someone who
+    /// only wants the places. Whoever comes then gets 503, too, and those who have spoken keep theirs.
+    ///
+    /// The default is as many as there may be in all: when a server comes back, all its clients are at this point at
+    /// once, and a lower limit would refuse them while there is room. A server that knows its clients to come one by
+    /// one may have a lower one. Time bounds the half-open ones, too: `write_timeout` for the 101, then the
+    /// application's time for joining, and on long-polling the poll timeout.
+    pub max_half_open_sessions: usize,
     /// The largest message from a client, in bytes, fragments added up. Over it, the WebSocket is closed
     /// with 1009. The reference's default.
     pub max_payload_bytes: usize,
@@ -54,6 +58,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_sessions: 10_000,
+            max_half_open_sessions: 10_000,
             max_payload_bytes: 1_000_000,
             max_waiting_bytes: 4 << 20,
             max_put_aside_bytes: 64 << 10,

@@ -10,7 +10,10 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{net::TcpListener, select, sync::watch, time::sleep};
@@ -131,7 +134,10 @@ fn serve_connection<H: Handler>(
     handler: &Arc<H>,
 ) {
     let handler = Arc::clone(handler);
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asks = Arc::clone(&has_asked);
     let service = service_fn(move |request| {
+        asks.store(true, Ordering::Relaxed);
         let handler = Arc::clone(&handler);
         async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
     });
@@ -141,8 +147,14 @@ fn serve_connection<H: Handler>(
     tokio::spawn(async move {
         let mut connection = pin!(connection);
         let served = select! {
+            // First what has arrived.
+            biased;
             served = connection.as_mut() => served,
             _told_to = stop.changed() => {
+                // Half a request is nothing to be answered, and hyper would wait for its rest.
+                if !has_asked.load(Ordering::Relaxed) {
+                    return;
+                }
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

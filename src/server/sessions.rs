@@ -1,12 +1,13 @@
 //! The sessions that are alive, for whoever has to find or end them.
 
-use super::door::Door;
+use super::{Limits, door::Door};
 use crate::engineio::{
     CloseReason, Revision, Sid,
     outbound::{Inbox, Order},
 };
 use std::{
     collections::HashMap,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +17,8 @@ pub struct Sessions<I> {
     state: Mutex<State<I>>,
     /// A permit for each session there may be.
     places: Arc<Semaphore>,
+    /// A permit for each of them whose client may be silent yet.
+    half_open: Arc<Semaphore>,
 }
 
 struct State<I> {
@@ -47,6 +50,16 @@ pub(super) struct Found<I> {
 /// The right to become a session. It ends with this value, or with the session.
 pub(super) struct Place {
     permit: OwnedSemaphorePermit,
+    half_open: OwnedSemaphorePermit,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NoPlace {
+    /// There are as many sessions as there may be.
+    Full,
+    /// As many as may be are half open.
+    TooManyHalfOpen,
 }
 
 /// A session among those alive. It ends with this value, and its place is free in the moment in which it is no longer
@@ -54,25 +67,32 @@ pub(super) struct Place {
 pub(super) struct Registration<I> {
     sessions: Arc<Sessions<I>>,
     sid: Sid,
+    /// The client has not said a word yet.
+    is_half_open: bool,
 }
 
 impl<I> Sessions<I> {
-    /// Of at most `max_sessions`.
-    pub(super) fn new(max_sessions: usize) -> Arc<Self> {
+    /// As many as `limits` has room for.
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             state: Mutex::new(State {
                 alive: HashMap::new(),
                 closing: None,
                 ended: HashMap::new(),
             }),
-            places: Arc::new(Semaphore::new(max_sessions.min(Semaphore::MAX_PERMITS))),
+            places: permits(limits.max_sessions),
+            half_open: permits(limits.max_half_open_sessions),
         })
     }
 
     /// A place for one more session, if there is room.
-    pub(super) fn reserve(&self) -> Option<Place> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Place { permit })
+    pub(super) fn reserve(&self) -> Result<Place, NoPlace> {
+        let take = |permits: &Arc<Semaphore>| Arc::clone(permits).try_acquire_owned();
+        Ok(Place {
+            permit: take(&self.places).map_err(|_| NoPlace::Full)?,
+            half_open: take(&self.half_open).map_err(|_| NoPlace::TooManyHalfOpen)?,
+        })
     }
 
     /// Adds a session.
@@ -100,9 +120,11 @@ impl<I> Sessions<I> {
         );
         // From now on the registration stands for it, and needs no room for that.
         place.permit.forget();
+        place.half_open.forget();
         Registration {
             sessions: Arc::clone(self),
             sid,
+            is_half_open: true,
         }
     }
 
@@ -161,6 +183,13 @@ impl<I> Sessions<I> {
 }
 
 impl<I> Registration<I> {
+    /// The client has said something.
+    pub(super) fn note_word(&mut self) {
+        if mem::take(&mut self.is_half_open) {
+            self.sessions.half_open.add_permits(1);
+        }
+    }
+
     /// Counts the session among those that have ended.
     pub(super) fn count_end(&self, reason: CloseReason) {
         let mut state = self.sessions.lock();
@@ -170,6 +199,7 @@ impl<I> Registration<I> {
 
 impl<I> Drop for Registration<I> {
     fn drop(&mut self) {
+        self.note_word();
         let mut state = self.sessions.lock();
         state.alive.remove(&self.sid);
         self.sessions.places.add_permits(1);

@@ -5,8 +5,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{
     HeaderMap, StatusCode, Version,
     header::{
-        CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+        UPGRADE,
     },
     http::request::Parts,
 };
@@ -20,6 +21,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub(super) enum HandshakeError {
     /// `Upgrade` asks for another protocol.
     Upgrade,
+    /// There is a body, or there may be one: nobody could say where the frames begin.
+    Body,
     /// `Sec-WebSocket-Key` is not 16 bytes in base64.
     Key,
     /// `Sec-WebSocket-Version` is not 13, nor 8, which is the same on the wire.
@@ -42,13 +45,18 @@ pub(super) fn accept(headers: &HeaderMap) -> Result<Answer, HandshakeError> {
     if !tokens(headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket")) {
         return Err(HandshakeError::Upgrade);
     }
-    let key = headers
-        .get(SEC_WEBSOCKET_KEY)
+    let is_empty = headers
+        .get(CONTENT_LENGTH)
+        .is_none_or(|length| length == "0");
+    if !is_empty || headers.contains_key(TRANSFER_ENCODING) {
+        return Err(HandshakeError::Body);
+    }
+    let key = only(headers, &SEC_WEBSOCKET_KEY)
         .filter(|key| is_key(key))
         .ok_or(HandshakeError::Key)?;
-    if !tokens(headers, &SEC_WEBSOCKET_VERSION).any(|version| version == "13" || version == "8") {
-        return Err(HandshakeError::Version);
-    }
+    only(headers, &SEC_WEBSOCKET_VERSION)
+        .filter(|version| *version == "13" || *version == "8")
+        .ok_or(HandshakeError::Version)?;
     let mut answer = answer::empty(StatusCode::SWITCHING_PROTOCOLS);
     let answered = answer.headers_mut();
     answered.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -80,6 +88,12 @@ fn accept_key(key: &HeaderValue) -> String {
     )
 }
 
+/// The value of a header that may be there once (RFC 6455, 11.3): whoever sends two may mean either.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
 /// The comma-separated tokens of a header, over all its lines.
 fn tokens<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers
@@ -97,6 +111,7 @@ impl HandshakeError {
     pub(super) fn message(self) -> &'static str {
         match self {
             Self::Upgrade => "Invalid Upgrade header",
+            Self::Body => "An upgrade request must not have a body",
             Self::Key => "Missing or invalid Sec-WebSocket-Key header",
             Self::Version => "Missing or invalid Sec-WebSocket-Version header",
         }

@@ -78,14 +78,19 @@ impl Webhooks {
         self.lock().queue.len()
     }
 
+    /// Cuts the pauses between tries short, once.
+    pub fn hurry(&self) {
+        self.lock().queue.hurry();
+        self.hurry.notify_one();
+    }
+
     /// Returns when all is delivered or `patience` is over, whichever is first. Pauses between tries are cut short once.
     pub async fn finish(&self, patience: Duration) {
         if self.lock().is_done() {
             return;
         }
         log::debug!("waiting for the webhook's target");
-        self.lock().queue.hurry();
-        self.hurry.notify_one();
+        self.hurry();
         let finished = async {
             loop {
                 let done = self.done.notified();
