@@ -787,6 +787,44 @@ fn what_a_topic_holds_does_not_count() {
 }
 
 #[test]
+fn what_waits_to_be_followed_counts_with_all_that_it_holds() {
+    let topic = Topic::new(16);
+    // A client asks for another snapshot again and again, and takes none. It makes no difference whether others have
+    // the same one: they may let go of it.
+    let snapshot = frame("x".repeat(1_000));
+    let chosen = Arc::new((0..1_000).collect());
+    for keys in [None, Some(&chosen)] {
+        let mut session = Session::new(100_000);
+        let mut followed = 0;
+        while followed == 0 || !is_alone(&snapshot) {
+            session.inbox.push(Order::Unfollow(Owner::default()));
+            let subscription = topic.subscribe(Some(snapshot.clone()), Arc::new(NeverLags));
+            session.follow(match keys {
+                Some(keys) => subscription.only(Arc::clone(keys)),
+                None => subscription,
+            });
+            followed += 1;
+            assert!(followed <= 100, "more waits than may");
+        }
+        let expected = if keys.is_some() { 5..15 } else { 50..100 };
+        assert!(expected.contains(&followed), "{followed}");
+        session.closes(CloseReason::Overflow);
+    }
+}
+
+#[test]
+fn what_was_followed_does_not_count() {
+    let topic = Topic::new(16);
+    let mut session = Session::new(2_000);
+    for _ in 0..100 {
+        session.inbox.push(Order::Unfollow(Owner::default()));
+        let opening = frame("x".repeat(1_000));
+        session.follow(topic.subscribe(Some(opening), Arc::new(NeverLags)));
+        assert_eq!(session.drain().len(), 1);
+    }
+}
+
+#[test]
 fn nothing_is_accepted_after_a_close() {
     let topic = Topic::new(16);
     let mut session = Session::new(ROOMY);

@@ -176,7 +176,8 @@ impl Order {
                 let bytes = frames.iter().map(|frame| frame.bytes().len());
                 ORDER_BYTES + mem::size_of_val(&**frames) + bytes.sum::<usize>()
             }
-            Order::Follow(_) | Order::Unfollow(_) => ORDER_BYTES,
+            Order::Follow(subscription) => ORDER_BYTES + subscription.cost(),
+            Order::Unfollow(_) => ORDER_BYTES,
             Order::Close(_) => 0,
         }
     }
