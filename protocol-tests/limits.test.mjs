@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { Player } from "./support/player.mjs";
+import { Player, WholePlayer } from "./support/player.mjs";
 import { ask, PollingSession } from "./support/polling.mjs";
 import { exchange, RawSession, upgradeRequest } from "./support/raw.mjs";
 import { serverTest } from "./support/server.mjs";
@@ -86,3 +86,14 @@ for (const [what, packet] of [
     await server.logged(/closed after .*: outbound limit/);
   });
 }
+
+serverTest("who reads gets all of a large community, twice at once", crowd(4_500), async (server) => {
+  const bytes = await known(server);
+  assert.ok(bytes > 2_500_000, `${bytes} bytes`);
+  for (const transports of [["websocket"], ["polling"]]) {
+    const alice = await WholePlayer.join(server, "user 0", { transports });
+    assert.equal(alice.snapshot.length, 4_500);
+    assert.deepEqual(await alice.ask("get-activities"), await alice.next("activities"));
+    await alice.leave();
+  }
+});
