@@ -43,8 +43,6 @@ struct State {
     snapshot: Option<Snapshot>,
     /// The last changes, for those who read along.
     feed: Feed,
-    /// When each user was last told to be offline, in ms since 1970.
-    last_seen: BTreeMap<UserId, u64>,
     observers: Vec<Arc<dyn Observer>>,
 }
 
@@ -78,7 +76,6 @@ impl Hub {
                 awaited: None,
                 snapshot: None,
                 feed: Feed::new(Now::of_the_system().ms, ring),
-                last_seen: BTreeMap::new(),
                 observers: Vec::new(),
             }),
             activities: Topic::new(ring),
@@ -254,17 +251,17 @@ impl Hub {
 
     /// When each user was last told to be offline, in ms since 1970.
     pub fn last_seen(&self) -> BTreeMap<UserId, u64> {
-        self.lock().last_seen.clone()
+        self.lock().roster.last_seen().collect()
     }
 
     /// When this user was.
     pub fn last_seen_of(&self, user_id: UserId) -> Option<u64> {
-        self.lock().last_seen.get(&user_id).copied()
+        self.lock().roster.last_seen_of(user_id)
     }
 
     /// What was known of that when the server went down.
     pub fn restore_last_seen(&self, saved: BTreeMap<UserId, u64>) {
-        self.lock().last_seen = saved;
+        self.lock().roster.restore_last_seen(saved);
     }
 
     /// Forgets what those said who may not come in any more, but for their sockets, which are ended elsewhere.
@@ -336,9 +333,6 @@ impl Hub {
             Change::Tell(published) => {
                 state.snapshot = None;
                 let activity = published.activity.clone();
-                if activity.doing.is_none() {
-                    state.last_seen.insert(activity.user_id, activity.since);
-                }
                 state.feed.push(published.clone());
                 for observer in &state.observers {
                     observer.on_published(&published);
