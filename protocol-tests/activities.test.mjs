@@ -1,9 +1,10 @@
 // Activities over REST: read by all, and set by those who have no socket.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
 import { WholePlayer as Player } from "./support/player.mjs";
-import { exchange, httpRequest } from "./support/raw.mjs";
+import { exchange, httpRequest, RawSession } from "./support/raw.mjs";
 import { serverTest } from "./support/server.mjs";
 import { within } from "./support/wait.mjs";
 
@@ -191,4 +192,50 @@ serverTest("who is removed does nothing any more, by a lease either", {}, async 
   await server.command("users", "remove", "alice");
   assert.equal((await bob.next("activity")).state, "OFFLINE");
   assert.deepEqual(await bob.ask("get-activities"), []);
+});
+
+serverTest("what was said with a key that is changed holds no longer: on a lost connection, by a lease, before a restart", { users: ["alice", "bob", "carol", "dave"] }, async (server) => {
+  const goesOffline = async (player, name) => {
+    await server.command("users", "rotate", name);
+    const { user_id, state } = await player.next("activity");
+    assert.deepEqual([user_id, state], [server.id(name), "OFFLINE"]);
+  };
+  const carol = await Player.join(server, "carol");
+  const alice = await RawSession.join(server, "alice");
+  alice.send('42["set-activity",{"state":"BUSY"}]');
+  assert.equal((await carol.next("activity")).state, "BUSY");
+  alice.socket.resetAndDestroy();
+  await server.logged(/closed after/);
+  for (const name of ["bob", "dave"]) {
+    await put(server, { state: "PLAYING", game_id: 7, ttl_seconds: 3600 }, { name });
+    assert.equal((await carol.next("activity")).state, "PLAYING");
+  }
+  await goesOffline(carol, "alice");
+  await goesOffline(carol, "bob");
+
+  await server.stop();
+  await server.startAgain();
+  await carol.next("disconnect");
+  assert.deepEqual((await carol.joined()).map(({ user_id }) => user_id), [server.id("dave")], "nobody else is harmed");
+  await goesOffline(carol, "dave");
+});
+
+serverTest("a lease whose key is changed before it has come is none", {}, async (server) => {
+  const socket = net.connect(server.port, "127.0.0.1");
+  server.adopt(() => socket.destroy());
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (text) => (answer += text));
+  const answered = async (pattern) => {
+    while (!pattern.test(answer)) await within(5000, `${pattern}, behind ${answer}`, once(socket, "data"));
+  };
+  const body = JSON.stringify({ state: "BUSY", ttl_seconds: 3600 });
+  const request = httpRequest({ method: "PUT", path: MINE, headers: { "X-Api-Key": server.key("alice"), Expect: "100-continue" }, body });
+  socket.write(request.slice(0, -body.length));
+  // The key was right.
+  await answered(/^HTTP\/1\.1 100 /);
+  await server.command("users", "rotate", "alice");
+  await server.logged(/the users are as/);
+  socket.write(body);
+  await answered(/HTTP\/1\.1 401 /);
+  assert.deepEqual((await ask(server, "/api/activities", { name: "bob" })).body, []);
 });

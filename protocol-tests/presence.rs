@@ -569,6 +569,17 @@ fn interests() {
 // ---------------------------------------------------------------------------------------------------------
 // The gateway, with clients that are two ends of a queue.
 
+fn user(id: UserId) -> User {
+    User {
+        id,
+        username: format!("user {id}"),
+        role: Role::User,
+        activated: true,
+        deleted_at: None,
+        key_digest: KeyDigest::of("no key"),
+    }
+}
+
 struct Community {
     application: SocketIo<Option<Arc<User>>>,
 }
@@ -591,15 +602,7 @@ impl Community {
 
     /// A user joins, and is told what is known.
     fn join(&self, id: UserId) -> (Player, Value) {
-        let user = Some(Arc::new(User {
-            id,
-            username: format!("user {id}"),
-            role: Role::User,
-            activated: true,
-            deleted_at: None,
-            key_digest: KeyDigest::of("no key"),
-        }));
-        let user = Arc::new(user);
+        let user = Arc::new(Some(Arc::new(user(id))));
         let inbox = Arc::new(Inbox::new(4 << 20));
         let outbound = Outbound::new(Arc::clone(&inbox));
         let client = self
@@ -905,7 +908,7 @@ fn what_falls_due_is_done_though_nobody_says_anything() {
 
         // Another waits for longer.
         let hour = std::time::Duration::from_secs(3600);
-        let lease = |user_id, ttl| hub.lease(user_id, id(), Some(busy()), ttl).map(drop);
+        let lease = |user_id, ttl| hub.lease(&user(user_id), id(), Some(busy()), ttl).map(drop);
         lease(2, hour).expect("a lease");
         lease(3, support::milliseconds(50)).expect("a lease");
         support::until(|| hub.activity(3).is_none()).await;

@@ -23,7 +23,7 @@ use rollcall::{
     config::{Config, SETTINGS, Secret, WebUrl},
     presence::{Activity, Doing, Hub, Observer, Published, Rules, State},
     socketio::SocketId,
-    users::UserId,
+    users::{KeyDigest, Role, User, UserId},
     webhooks::{Pace, Webhooks},
 };
 use serde_json::{Value, json};
@@ -141,6 +141,17 @@ impl Receiver {
 }
 
 /// A port that is ours, and refuses everyone until somebody listens.
+fn user(id: UserId) -> User {
+    User {
+        id,
+        username: format!("user {id}"),
+        role: Role::User,
+        activated: true,
+        deleted_at: None,
+        key_digest: KeyDigest::of("no key"),
+    }
+}
+
 fn socket() -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -333,7 +344,7 @@ fn a_change_is_delivered_and_signed() {
             let began = now();
             let socket_id = SocketId::random().expect("random numbers");
             let told = hub
-                .lease(7, socket_id, Some(playing(42)), HOUR)
+                .lease(&user(7), socket_id, Some(playing(42)), HOUR)
                 .expect("an activity");
             let got = receiver.next().await;
             assert_eq!((got.head.method.as_str(), got.connection), ("POST", 0));
@@ -361,7 +372,8 @@ fn a_change_is_delivered_and_signed() {
             got.answer(200, &[]);
 
             // The next one, on the same connection.
-            hub.lease(7, socket_id, None, HOUR).expect("an activity");
+            hub.lease(&user(7), socket_id, None, HOUR)
+                .expect("an activity");
             let got = receiver.next().await;
             assert_eq!(got.connection, 0);
             assert_ne!(got.id(), first_id);

@@ -259,9 +259,9 @@ fn go_online(
     })
 }
 
-/// Whoever may not come in does nothing any more.
+/// Whoever may not come in, or not with the key that it had, does nothing any more.
 fn expel(hub: &Hub, directory: &FileDirectory) {
-    if let Err(error) = hub.expel(|user_id| !directory.may_enter(user_id)) {
+    if let Err(error) = hub.expel(|user_id| directory.key_of(user_id)) {
         log::error!("the end of an activity was not told: {error}");
     }
 }

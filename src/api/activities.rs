@@ -56,13 +56,19 @@ impl Activities {
         })
     }
 
-    /// Takes a report that holds for a while.
-    pub(super) async fn put(&self, user: &User, body: Incoming) -> Result<Answer, Answer> {
+    /// Reads a report that is to hold for a while.
+    pub(super) async fn read(&self, body: Incoming) -> Result<Lease, Answer> {
         let body = body::read(body, self.body_timeout).await?;
-        let lease = Lease::parse(&body)
-            .map_err(|bad| error::error(StatusCode::BAD_REQUEST, &sentence(&bad.to_string())))?;
-        let activity = self.lease(user, lease).map_err(|error| failed(&error))?;
-        Ok(json(StatusCode::OK, &activity))
+        Lease::parse(&body)
+            .map_err(|bad| error::error(StatusCode::BAD_REQUEST, &sentence(&bad.to_string())))
+    }
+
+    /// Takes it.
+    pub(super) fn put(&self, user: &User, lease: Lease) -> Answer {
+        match self.lease(user, lease) {
+            Ok(activity) => json(StatusCode::OK, &activity),
+            Err(error) => failed(&error),
+        }
     }
 
     /// Takes it back.
@@ -76,7 +82,7 @@ impl Activities {
 
     fn lease(&self, user: &User, lease: Lease) -> Result<Activity, Box<dyn Error>> {
         let id = SocketId::random()?;
-        Ok(self.hub.lease(user.id, id, lease.doing, lease.ttl)?)
+        Ok(self.hub.lease(user, id, lease.doing, lease.ttl)?)
     }
 }
 

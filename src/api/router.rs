@@ -113,7 +113,15 @@ impl Api {
             (Route::MyActivity, Some(activities)) => {
                 let user = self.asker(parts).await?;
                 match parts.method {
-                    Method::PUT => activities.put(&user, body).await,
+                    Method::PUT => {
+                        let lease = activities.read(body).await?;
+                        // While the body came, the key may have been changed.
+                        let user = match directory.is_current(&user) {
+                            true => user,
+                            false => self.asker(parts).await?,
+                        };
+                        Ok(activities.put(&user, lease))
+                    }
                     Method::DELETE => Ok(activities.delete(&user)),
                     _ => Ok(activities.one(parts, user.id)),
                 }
