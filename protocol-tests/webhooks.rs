@@ -431,7 +431,7 @@ fn what_the_target_may_take_later_is_tried_again() {
         let webhooks = start(&receiver.url(), fast());
         publish(&webhooks, 1, 1);
         let mut ids = Vec::new();
-        for status in [500, 503, 408, 429, 302] {
+        for status in [500, 503, 408, 429, 302, 401, 403, 404, 410] {
             let got = receiver.next().await;
             assert_eq!(got.what(), (1, 1));
             assert_eq!(got.head.uri, "/hook", "no redirect is followed");
@@ -439,7 +439,7 @@ fn what_the_target_may_take_later_is_tried_again() {
             got.answer(status, &[("Location", "/elsewhere")]);
         }
         let got = receiver.next().await;
-        assert_eq!(ids, vec![got.id(); 5], "a message keeps its id");
+        assert_eq!(ids, vec![got.id(); 9], "a message keeps its id");
         // What came meanwhile takes the place of one that fails.
         publish(&webhooks, 1, 2);
         got.answer(500, &[]);
@@ -457,7 +457,7 @@ fn what_the_target_says_is_wrong_is_given_up() {
         Log::start();
         let mut receiver = Receiver::start();
         let webhooks = start(&receiver.url(), fast());
-        for (seq, status) in (1..).zip([400, 401, 404, 410, 413]) {
+        for (seq, status) in (1..).zip([400, 402, 405, 413, 422]) {
             publish(&webhooks, 7, seq);
             let got = receiver.next().await;
             assert_eq!(got.what(), (7, seq), "the one before does not come again");
@@ -465,7 +465,7 @@ fn what_the_target_says_is_wrong_is_given_up() {
         }
         webhooks.finish(HOUR).await;
         let place = receiver.address.to_string();
-        assert_eq!(LOG.count(&place, "410 Gone to change 4, of user 7"), 1);
+        assert_eq!(LOG.count(&place, "413 Payload Too Large to change 4, of user 7"), 1);
     });
 }
 
