@@ -5,7 +5,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { WholePlayer as Player } from "./support/player.mjs";
 import { exchange, httpRequest, RawSession } from "./support/raw.mjs";
-import { serverTest } from "./support/server.mjs";
+import { ROLE, serverTest } from "./support/server.mjs";
 import { within } from "./support/wait.mjs";
 
 const MINE = "/api/users/me/activity";
@@ -184,6 +184,31 @@ serverTest("ACTIVITY_PUBLIC_READ opens the reads, and them alone", { env: { ACTI
   for (const path of [MINE, "/api/users", "/api/users/1"]) assertError(await ask(server, path, { name: null }), 401, "Unauthorized");
   assertError(await put(server, { state: "ONLINE", ttl_seconds: 60 }, { name: null }), 401, "Unauthorized");
 });
+
+const HIDDEN = { users: ["alice", { name: "root", role: ROLE.admin }, { name: "gvbot_steam" }, { name: "newcomer", activated: false }, { name: "gone", deleted_at: "2026-11-23T21:43:21.000Z" }] };
+
+for (const open of [false, true]) {
+  serverTest(`whom one may not see one cannot ask for, unless everyone is told: ${open ? "anyone may read" : "by key"}`, { ...HIDDEN, env: { ACTIVITY_PUBLIC_READ: String(open) } }, async (server) => {
+    const status = async (id, name) => (await ask(server, `/api/users/${id}/activity`, { name })).status;
+    const strangers = open ? ["alice", null] : ["alice"];
+    for (const name of strangers) {
+      for (const hidden of ["gvbot_steam", "newcomer", "gone"]) {
+        const answer = await ask(server, `/api/users/${server.id(hidden)}/activity`, { name });
+        assertError(answer, 404, "Not Found");
+        assert.deepEqual(answer.body, (await ask(server, "/api/users/99/activity", { name })).body);
+        assert.equal((await ask(server, `/api/users/${server.id(hidden)}`)).status, 404, "as there");
+      }
+      assert.equal(await status(server.id("root"), name), 200);
+    }
+    assert.deepEqual([await status(3, "root"), await status(4, "root"), await status(5, "root")], [200, 200, 404]);
+    assert.equal((await ask(server, MINE, { name: "gvbot_steam" })).status, 200, "oneself");
+
+    const { body } = await put(server, { state: "BUSY", ttl_seconds: 60 }, { name: "gvbot_steam" });
+    for (const name of strangers) assert.deepEqual((await ask(server, "/api/users/3/activity", { name })).body, body);
+    await ask(server, MINE, { method: "DELETE", name: "gvbot_steam" });
+    for (const name of strangers) assert.equal(await status(3, name), 404);
+  });
+}
 
 serverTest("who is removed does nothing any more, by a lease either", {}, async (server) => {
   const bob = await Player.join(server, "bob");

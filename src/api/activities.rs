@@ -46,6 +46,11 @@ impl Activities {
         })
     }
 
+    /// Whether everyone is told of this user.
+    pub(super) fn is_told_of(&self, user_id: UserId) -> bool {
+        self.hub.activity(user_id).is_some()
+    }
+
     /// One user, who exists.
     pub(super) fn one(&self, request: &Parts, user_id: UserId) -> Answer {
         tagged(request, self.hub.mark(), || {

@@ -106,8 +106,14 @@ impl Api {
                 Ok(activities.streams.open(parts, user))
             }
             (Route::Activity(id), Some(activities)) => {
-                self.reader(activities, parts).await?;
-                users::existing(directory, id).await?;
+                let asker = match activities.public_read {
+                    true => self.asker(parts).await.ok(),
+                    false => Some(self.asker(parts).await?),
+                };
+                // What everyone is told is no secret; of the others nobody may learn that they are there.
+                if !activities.is_told_of(id) {
+                    users::shown(directory, asker.as_deref(), id).await?;
+                }
                 Ok(activities.one(parts, id))
             }
             (Route::MyActivity, Some(activities)) => {
