@@ -465,7 +465,10 @@ fn what_the_target_says_is_wrong_is_given_up() {
         }
         webhooks.finish(HOUR).await;
         let place = receiver.address.to_string();
-        assert_eq!(LOG.count(&place, "413 Payload Too Large to change 4, of user 7"), 1);
+        assert_eq!(
+            LOG.count(&place, "413 Payload Too Large to change 4, of user 7"),
+            1
+        );
     });
 }
 

@@ -90,10 +90,15 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         body_timeout: config.post_timeout,
     });
     let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
+    let hub = match &online {
+        Some(online) => Arc::clone(&online.hub),
+        None => memory(config).map_err(StartError::Users)?,
+    };
     let api = Arc::new(Api::new(
         engine.clone(),
         client_bundle,
         activities,
+        hub,
         users,
         cors,
     ));
@@ -257,6 +262,13 @@ fn go_online(
         streams,
         keeper,
     })
+}
+
+/// A hub of which nobody hears, for a server without activities: it knows when users were seen last.
+fn memory(config: &Config) -> Result<Arc<Hub>, UserFileError> {
+    let hub = Hub::new(1, Rules::default());
+    Keeper::remember(&hub, &UserFile::new(&config.users_file))?;
+    Ok(hub)
 }
 
 /// Whoever may not come in, or not with the key that it had, does nothing any more.

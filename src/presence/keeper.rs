@@ -51,6 +51,16 @@ struct Written {
 }
 
 impl Keeper {
+    /// Tells `hub` when users were seen last, and no more: nothing is to happen any more, and nothing to be written.
+    ///
+    /// # Errors
+    /// There is no place for such a file.
+    pub fn remember(hub: &Hub, users: &UserFile) -> Result<(), UserFileError> {
+        let last_seen = Kept::last_seen(users)?;
+        hub.restore_last_seen(last_seen.read(parse_last_seen).unwrap_or_default());
+        Ok(())
+    }
+
     /// Tells `hub` what was written down beside the user file.
     ///
     /// # Errors
@@ -59,7 +69,7 @@ impl Keeper {
         let keeper = Self {
             hub,
             activities: Kept::beside(users, "activities", "who was online, busy or playing")?,
-            last_seen: Kept::beside(users, "last-seen", "when users were seen last")?,
+            last_seen: Kept::last_seen(users)?,
         };
         if let Some(saved) = keeper.activities.read(parse_activities) {
             keeper.hub.restore(saved);
@@ -108,6 +118,10 @@ impl Keeper {
 }
 
 impl Kept {
+    fn last_seen(users: &UserFile) -> Result<Arc<Self>, UserFileError> {
+        Self::beside(users, "last-seen", "when users were seen last")
+    }
+
     fn beside(
         users: &UserFile,
         name: &str,
