@@ -144,8 +144,11 @@ fn good_reports() -> Vec<(String, Report)> {
         (r#"{"state":"PLAYING","game_id":4.2e1}"#, PLAYING_42),
         (r#"{"state":"PLAYING","game_id":420E-1}"#, PLAYING_42),
         (r#"{"state":"PLAYING","game_id":0}"#, playing(0)),
-        (r#"{"state":"PLAYING","game_id":-0}"#, playing(0)),
-        (r#"{"state":"PLAYING","game_id":-0.0}"#, playing(0)),
+        (r#"{"state":"PLAYING","game_id":0.00e9}"#, playing(0)),
+        (
+            r#"{"state":"PLAYING","game_id":42.00000000000000000000000000}"#,
+            PLAYING_42,
+        ),
         (
             r#"{"state":"PLAYING","game_id":9007199254740991}"#,
             largest(),
@@ -291,6 +294,25 @@ fn bad_reports() -> Vec<(String, BadReport)> {
         (r#"{"state":{"toString":"ONLINE"}}"#, UnknownState),
         (r#"{"state":"ONLINE","state":"AWAY"}"#, UnknownState),
         (r#"{"state":"PLAYING","game_id":-1}"#, GameId),
+        (r#"{"state":"PLAYING","game_id":-0}"#, GameId),
+        (r#"{"state":"PLAYING","game_id":-0.0}"#, GameId),
+        (r#"{"state":"PLAYING","game_id":1e-400}"#, GameId),
+        (
+            r#"{"state":"PLAYING","game_id":9007199254740990.6}"#,
+            GameId,
+        ),
+        (
+            r#"{"state":"PLAYING","game_id":1e-9223372036854775808}"#,
+            GameId,
+        ),
+        (
+            r#"{"state":"PLAYING","game_id":1.5e-9223372036854775808}"#,
+            GameId,
+        ),
+        (
+            r#"{"state":"PLAYING","game_id":10e9223372036854775807}"#,
+            GameId,
+        ),
         (r#"{"state":"PLAYING","game_id":-42.0}"#, GameId),
         (r#"{"state":"PLAYING","game_id":1.5}"#, GameId),
         (r#"{"state":"PLAYING","game_id":0.1}"#, GameId),

@@ -131,21 +131,14 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A game's id, or null for none. JSON knows one kind of number, so `42.0` is 42.
+/// A game's id, or null for none.
 fn game_id(json: &RawValue) -> Result<Option<u64>, BadReport> {
-    let number: Option<serde_json::Number> =
-        serde_json::from_str(json.get()).map_err(|_| BadReport::GameId)?;
-    let Some(number) = number else {
-        return Ok(None);
-    };
-    let id = number
-        .as_u64()
-        .or_else(|| number.as_f64().and_then(whole))
-        .ok_or(BadReport::GameId)?;
-    if id <= MAX_GAME_ID {
-        Ok(Some(id))
-    } else {
-        Err(BadReport::GameId)
+    match json.get() {
+        "null" => Ok(None),
+        number => whole(number)
+            .filter(|id| *id <= MAX_GAME_ID)
+            .map(Some)
+            .ok_or(BadReport::GameId),
     }
 }
 
@@ -162,9 +155,26 @@ fn details(json: &RawValue) -> Result<Option<Arc<str>>, BadReport> {
     }
 }
 
-fn whole(number: f64) -> Option<u64> {
-    let fits = number.fract() == 0.0 && number >= 0.0 && number <= MAX_GAME_ID as f64;
-    fits.then_some(number as u64)
+/// What a JSON value says, if it is a whole number without a sign. JSON knows one kind of number, so `42.0` and `4.2e1`
+/// are 42; but it is the text that counts, because many a fraction has no floating point number but a whole one.
+fn whole(json: &str) -> Option<u64> {
+    let (mantissa, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if !integer.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits = [integer, fraction].concat();
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Some(0);
+    }
+    // How far the decimal point is behind the last digit that says something.
+    let zeros = i64::try_from(digits.len() - significant.len()).ok()?;
+    let places = i64::try_from(fraction.len()).ok()?;
+    let exponent = exponent.parse::<i64>().ok()?;
+    let shift = exponent.checked_add(zeros)?.checked_sub(places)?;
+    let power = 10_u64.checked_pow(u32::try_from(shift).ok()?)?;
+    significant.parse::<u64>().ok()?.checked_mul(power)
 }
 
 /// How deep a JSON text is nested: without recursion, because a stranger wrote it.
