@@ -99,11 +99,14 @@ serverTest("PUT: what is wrong is named", {}, async (server) => {
     [{ state: "PLAYING", game_id: -1, ttl_seconds: 60 }, /game_id/], [{ state: "ONLINE", details: "x".repeat(129), ttl_seconds: 60 }, /details/],
     [{ state: "ONLINE", details: "a\nb", ttl_seconds: 60 }, /details/], [{ state: "ONLINE" }, /ttl_seconds is missing/],
     ...[0, -1, 86_401, 1.5, 1e300, "60", null, true, [60], {}].map((ttl_seconds) => [{ state: "ONLINE", ttl_seconds }, /ttl_seconds/]),
-    ['{"state":"ONLINE","ttl_seconds":1,"ttl_seconds":1}', /ttl_seconds/], [`{"x":${"[".repeat(8000)}${"]".repeat(8000)}}`, /nested/],
+    ['{"state":"ONLINE","ttl_seconds":1,"ttl_seconds":0}', /ttl_seconds/], [`{"x":${"[".repeat(8000)}${"]".repeat(8000)}}`, /nested/],
   ];
   for (const [body, message] of bad) assertError(await put(server, body), 400, "Bad Request", message);
   assert.equal((await put(server, { state: "ONLINE", ttl_seconds: 86_400, user_id: 2, socket_id: "x", since: 1, more: [] })).body.user_id, 1);
   assert.equal((await bob.next("activity")).seq, 1, "nobody was told of the others");
+  for (const body of ['{"state":"ONLINE","ttl_seconds":0,"ttl_seconds":1}', '{"state":"ONLINE","\\ud800":1,"ttl_seconds":60.0}', '{"state":"ONLINE","ttl_seconds":6e1}']) {
+    assert.equal((await put(server, body)).status, 200, body);
+  }
 });
 
 serverTest("PUT and DELETE: who may not", { users: ["alice", { name: "newcomer", activated: false }] }, async (server) => {

@@ -498,6 +498,14 @@ fn good_interests() -> Vec<(String, Interest)> {
         // What is null is not there.
         (r#"{"all":null,"users":[1]}"#, users([1])),
         (r#"{"all":true,"users":null}"#, Interest::All),
+        // As in a report: the last of a name counts, names of others may be anything, and there is one kind of number.
+        (r#"{"all":true,"all":true}"#, Interest::All),
+        (
+            r#"{"users":1,"all":true,"users":[1],"all":null}"#,
+            users([1]),
+        ),
+        (r#"{"all":true,"\ud800":1}"#, Interest::All),
+        (r#"{"users":[1.0,2e0,30e-1]}"#, users([1, 2, 3])),
     ];
     let mut table: Vec<(String, Interest)> = table
         .into_iter()
@@ -541,6 +549,7 @@ fn bad_interests() -> Vec<(String, BadInterest)> {
         (r#"{"users":[1,null]}"#, Users),
         (r#"{"users":[-1]}"#, Users),
         (r#"{"users":[1.5]}"#, Users),
+        (r#"{"users":[1,1.0000000000000000001]}"#, Users),
         (r#"{"users":[18446744073709551616]}"#, Users),
         (r#"{"users":[[1]]}"#, Users),
         (r#"{"users":[1,"x"]}"#, Users),
