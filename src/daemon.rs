@@ -6,7 +6,7 @@ use crate::{
     config::{Config, unknown_variables},
     engineio::Timing,
     logger,
-    presence::{Gateway, Hub, Keeper, Observer, Player, Rules},
+    presence::{Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
     server::{self, ClientBundle, ClientBundleError, Cors, Engine, Limits, Settings},
     socketio::{self, SocketIo, Sockets},
     users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
@@ -325,7 +325,10 @@ async fn follow_users(directory: &FileDirectory, online: Option<&Online>) {
 async fn keep_time(online: Option<&Online>) {
     match online {
         Some(online) => {
-            tokio::join!(online.hub.keep_time(), online.keeper.keep());
+            tokio::join!(
+                online.hub.keep_time(),
+                online.keeper.keep(Intervals::default())
+            );
         }
         None => pending().await,
     }

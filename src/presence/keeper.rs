@@ -20,11 +20,23 @@ use std::{
 };
 use tokio::{join, task, time::sleep};
 
-/// How much of what was known is lost at most when the power is.
-const ACTIVITIES_INTERVAL: Duration = Duration::from_secs(5);
+/// How often what is known is written down, if it has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intervals {
+    /// How much of what was known is lost at most when the power is.
+    pub activities: Duration,
+    /// The same for when users were seen.
+    pub last_seen: Duration,
+}
 
-/// The same for when users were seen.
-const LAST_SEEN_INTERVAL: Duration = Duration::from_secs(60);
+impl Default for Intervals {
+    fn default() -> Self {
+        Self {
+            activities: Duration::from_secs(5),
+            last_seen: Duration::from_secs(60),
+        }
+    }
+}
 
 /// Writes down what a hub knows, and reads it again.
 pub struct Keeper {
@@ -81,16 +93,16 @@ impl Keeper {
     }
 
     /// Writes down what changes, for as long as it is not dropped.
-    pub async fn keep(&self) {
+    pub async fn keep(&self, intervals: Intervals) {
         let activities = async {
             loop {
-                sleep(ACTIVITIES_INTERVAL).await;
+                sleep(intervals.activities).await;
                 self.save_activities().await;
             }
         };
         let last_seen = async {
             loop {
-                sleep(LAST_SEEN_INTERVAL).await;
+                sleep(intervals.last_seen).await;
                 self.save_last_seen().await;
             }
         };
