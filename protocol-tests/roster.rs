@@ -829,7 +829,7 @@ fn what_is_told_is_what_follows_from_the_reports() {
     if let Some(seed) = setting("ROSTER_SEED") {
         return Run::run(seed, STEPS, true);
     }
-    let steps: u64 = setting("ROSTER_STEPS").unwrap_or(200_000);
+    let steps: u64 = setting("ROSTER_STEPS").unwrap_or(2_000_000);
     for seed in 1..=steps / STEPS {
         let run = std::panic::catch_unwind(|| Run::run(seed, STEPS, false));
         assert!(run.is_ok(), "it went wrong: ROSTER_SEED={seed}");
