@@ -1,10 +1,11 @@
 // Activities over REST: read by all, and set by those who have no socket.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
 import { WholePlayer as Player } from "./support/player.mjs";
-import { exchange, httpRequest } from "./support/raw.mjs";
-import { serverTest } from "./support/server.mjs";
+import { exchange, httpRequest, RawSession } from "./support/raw.mjs";
+import { ROLE, serverTest } from "./support/server.mjs";
 import { within } from "./support/wait.mjs";
 
 const MINE = "/api/users/me/activity";
@@ -98,11 +99,14 @@ serverTest("PUT: what is wrong is named", {}, async (server) => {
     [{ state: "PLAYING", game_id: -1, ttl_seconds: 60 }, /game_id/], [{ state: "ONLINE", details: "x".repeat(129), ttl_seconds: 60 }, /details/],
     [{ state: "ONLINE", details: "a\nb", ttl_seconds: 60 }, /details/], [{ state: "ONLINE" }, /ttl_seconds is missing/],
     ...[0, -1, 86_401, 1.5, 1e300, "60", null, true, [60], {}].map((ttl_seconds) => [{ state: "ONLINE", ttl_seconds }, /ttl_seconds/]),
-    ['{"state":"ONLINE","ttl_seconds":1,"ttl_seconds":1}', /ttl_seconds/], [`{"x":${"[".repeat(8000)}${"]".repeat(8000)}}`, /nested/],
+    ['{"state":"ONLINE","ttl_seconds":1,"ttl_seconds":0}', /ttl_seconds/], [`{"x":${"[".repeat(8000)}${"]".repeat(8000)}}`, /nested/],
   ];
   for (const [body, message] of bad) assertError(await put(server, body), 400, "Bad Request", message);
   assert.equal((await put(server, { state: "ONLINE", ttl_seconds: 86_400, user_id: 2, socket_id: "x", since: 1, more: [] })).body.user_id, 1);
   assert.equal((await bob.next("activity")).seq, 1, "nobody was told of the others");
+  for (const body of ['{"state":"ONLINE","ttl_seconds":0,"ttl_seconds":1}', '{"state":"ONLINE","\\ud800":1,"ttl_seconds":60.0}', '{"state":"ONLINE","ttl_seconds":6e1}']) {
+    assert.equal((await put(server, body)).status, 200, body);
+  }
 });
 
 serverTest("PUT and DELETE: who may not", { users: ["alice", { name: "newcomer", activated: false }] }, async (server) => {
@@ -184,6 +188,31 @@ serverTest("ACTIVITY_PUBLIC_READ opens the reads, and them alone", { env: { ACTI
   assertError(await put(server, { state: "ONLINE", ttl_seconds: 60 }, { name: null }), 401, "Unauthorized");
 });
 
+const HIDDEN = { users: ["alice", { name: "root", role: ROLE.admin }, { name: "gvbot_steam" }, { name: "newcomer", activated: false }, { name: "gone", deleted_at: "2026-11-23T21:43:21.000Z" }] };
+
+for (const open of [false, true]) {
+  serverTest(`whom one may not see one cannot ask for, unless everyone is told: ${open ? "anyone may read" : "by key"}`, { ...HIDDEN, env: { ACTIVITY_PUBLIC_READ: String(open) } }, async (server) => {
+    const status = async (id, name) => (await ask(server, `/api/users/${id}/activity`, { name })).status;
+    const strangers = open ? ["alice", null] : ["alice"];
+    for (const name of strangers) {
+      for (const hidden of ["gvbot_steam", "newcomer", "gone"]) {
+        const answer = await ask(server, `/api/users/${server.id(hidden)}/activity`, { name });
+        assertError(answer, 404, "Not Found");
+        assert.deepEqual(answer.body, (await ask(server, "/api/users/99/activity", { name })).body);
+        assert.equal((await ask(server, `/api/users/${server.id(hidden)}`)).status, 404, "as there");
+      }
+      assert.equal(await status(server.id("root"), name), 200);
+    }
+    assert.deepEqual([await status(3, "root"), await status(4, "root"), await status(5, "root")], [200, 200, 404]);
+    assert.equal((await ask(server, MINE, { name: "gvbot_steam" })).status, 200, "oneself");
+
+    const { body } = await put(server, { state: "BUSY", ttl_seconds: 60 }, { name: "gvbot_steam" });
+    for (const name of strangers) assert.deepEqual((await ask(server, "/api/users/3/activity", { name })).body, body);
+    await ask(server, MINE, { method: "DELETE", name: "gvbot_steam" });
+    for (const name of strangers) assert.equal(await status(3, name), 404);
+  });
+}
+
 serverTest("who is removed does nothing any more, by a lease either", {}, async (server) => {
   const bob = await Player.join(server, "bob");
   await put(server, { state: "PLAYING", game_id: 7, ttl_seconds: 3600 });
@@ -191,4 +220,50 @@ serverTest("who is removed does nothing any more, by a lease either", {}, async 
   await server.command("users", "remove", "alice");
   assert.equal((await bob.next("activity")).state, "OFFLINE");
   assert.deepEqual(await bob.ask("get-activities"), []);
+});
+
+serverTest("what was said with a key that is changed holds no longer: on a lost connection, by a lease, before a restart", { users: ["alice", "bob", "carol", "dave"] }, async (server) => {
+  const goesOffline = async (player, name) => {
+    await server.command("users", "rotate", name);
+    const { user_id, state } = await player.next("activity");
+    assert.deepEqual([user_id, state], [server.id(name), "OFFLINE"]);
+  };
+  const carol = await Player.join(server, "carol");
+  const alice = await RawSession.join(server, "alice");
+  alice.send('42["set-activity",{"state":"BUSY"}]');
+  assert.equal((await carol.next("activity")).state, "BUSY");
+  alice.socket.resetAndDestroy();
+  await server.logged(/closed after/);
+  for (const name of ["bob", "dave"]) {
+    await put(server, { state: "PLAYING", game_id: 7, ttl_seconds: 3600 }, { name });
+    assert.equal((await carol.next("activity")).state, "PLAYING");
+  }
+  await goesOffline(carol, "alice");
+  await goesOffline(carol, "bob");
+
+  await server.stop();
+  await server.startAgain();
+  await carol.next("disconnect");
+  assert.deepEqual((await carol.joined()).map(({ user_id }) => user_id), [server.id("dave")], "nobody else is harmed");
+  await goesOffline(carol, "dave");
+});
+
+serverTest("a lease whose key is changed before it has come is none", {}, async (server) => {
+  const socket = net.connect(server.port, "127.0.0.1");
+  server.adopt(() => socket.destroy());
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (text) => (answer += text));
+  const answered = async (pattern) => {
+    while (!pattern.test(answer)) await within(5000, `${pattern}, behind ${answer}`, once(socket, "data"));
+  };
+  const body = JSON.stringify({ state: "BUSY", ttl_seconds: 3600 });
+  const request = httpRequest({ method: "PUT", path: MINE, headers: { "X-Api-Key": server.key("alice"), Expect: "100-continue" }, body });
+  socket.write(request.slice(0, -body.length));
+  // The key was right.
+  await answered(/^HTTP\/1\.1 100 /);
+  await server.command("users", "rotate", "alice");
+  await server.logged(/the users are as/);
+  socket.write(body);
+  await answered(/HTTP\/1\.1 401 /);
+  assert.deepEqual((await ask(server, "/api/activities", { name: "bob" })).body, []);
 });

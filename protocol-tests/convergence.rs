@@ -47,6 +47,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -58,19 +59,11 @@ const USERS: usize = 60;
 /// The user whose reports say that what was before them has arrived. Everyone watches it.
 const SENTINEL: u64 = USERS as u64 + 1;
 
+/// So many changes of a user may be told at once.
+const BURST: usize = 256;
+
 /// What all are told, by user id.
 type Told = BTreeMap<u64, Value>;
-
-/// What this server has. What it has not is left out of every story.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Abilities {
-    /// `PUT /api/users/me/activity`.
-    leases: bool,
-    /// `GET /api/activities`.
-    reads: bool,
-    /// It keeps what is known over a restart.
-    keeps: bool,
-}
 
 /// How a story went.
 #[derive(Debug, Default)]
@@ -78,6 +71,10 @@ struct Figures {
     steps: usize,
     /// Where more than one outcome was allowed at a quiet point.
     unsure: usize,
+    /// Bursts whose client was told of each change of its own that all were told.
+    bursts: usize,
+    /// Those of which not all was told.
+    limited: usize,
 }
 
 struct Failure {
@@ -108,8 +105,6 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 async fn all_seeds() {
-    let abilities = abilities().await.expect("the server can be asked");
-    println!("the server has {abilities:?}; what it has not is left out");
     let (begun, first) = (Instant::now(), number("CONVERGENCE_FIRST", 1));
     let mut seeds = first..first + number("CONVERGENCE_SEEDS", 20);
     let count = seeds.end - first;
@@ -118,7 +113,7 @@ async fn all_seeds() {
         while playing.len() < number("CONVERGENCE_AT_ONCE", 5) as usize
             && let Some(seed) = seeds.next()
         {
-            playing.spawn(async move { (seed, play(&story::tell(seed), abilities).await) });
+            playing.spawn(async move { (seed, play(&story::tell(seed)).await) });
         }
         let Some(played) = playing.join_next().await else {
             break;
@@ -127,6 +122,8 @@ async fn all_seeds() {
             (_, Ok(figures)) => {
                 total.steps += figures.steps;
                 total.unsure += figures.unsure;
+                total.bursts += figures.bursts;
+                total.limited += figures.limited;
                 done += 1;
                 if done % 20 == 0 {
                     println!(
@@ -141,7 +138,7 @@ async fn all_seeds() {
                     "seed {seed} fails: {}\nlooking for a shorter story",
                     failure.text
                 );
-                let (story, failure) = shorten(story::tell(seed), failure, abilities).await;
+                let (story, failure) = shorten(story::tell(seed), failure, failing).await;
                 let phases: String = story.iter().map(Phase::to_string).collect();
                 panic!(
                     "seed {seed} fails. The shortest story that was found:\n\n{phases}\n{}",
@@ -151,35 +148,10 @@ async fn all_seeds() {
         }
     }
     println!("{done} seeds in {:.0?}: {total:?}", begun.elapsed());
-}
-
-/// Asks a server of its own.
-async fn abilities() -> Outcome<Abilities> {
-    let daemon = Daemon::new(1);
-    let keys = daemon.start().await?;
-    let exists = |(status, _)| status != 404;
-    let leases = daemon
-        .ask("PUT", "/api/users/me/activity", &keys[0], "{}")
-        .await
-        .map(exists)?;
-    let reads = daemon
-        .ask("GET", "/api/activities", &keys[0], "")
-        .await
-        .map(exists)?;
-    let way = Way::WebSocket { is_narrow: false };
-    let mut player = Player::join(&daemon, &keys[0], way).await?;
-    player
-        .ask("set-activity", &json!({"state": "BUSY"}))
-        .await?;
-    daemon.stop(false).await?;
-    daemon.start().await?;
-    let player = Player::join(&daemon, &keys[0], way).await?;
-    let keeps = player.view(|view| view.known.as_ref().is_some_and(|known| !known.is_empty()));
-    Ok(Abilities {
-        leases,
-        reads,
-        keeps,
-    })
+    assert!(
+        total.bursts == 0 || total.limited > 0,
+        "nobody changed faster than is told"
+    );
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -188,7 +160,6 @@ async fn abilities() -> Outcome<Abilities> {
 struct Member {
     id: usize,
     key: String,
-    abilities: Abilities,
     daemon: Arc<Daemon>,
     model: Model,
     /// By number.
@@ -202,6 +173,9 @@ struct Member {
     is_calm: bool,
     /// Something was done since the last quiet point.
     is_touched: bool,
+    /// As in [`Figures`].
+    bursts: usize,
+    limited: usize,
 }
 
 fn payload(doing: Option<Doing>) -> Value {
@@ -226,10 +200,7 @@ impl Member {
         match op {
             Op::Join(client, way) => self.join(*client, *way).await,
             Op::Report(client, doing) => self.report(*client, &[*doing]).await,
-            Op::Burst(client, doings) => {
-                let doings: Vec<_> = doings.iter().copied().map(Some).collect();
-                self.report(*client, &doings).await
-            }
+            Op::Burst(client, doings) => self.burst(*client, doings).await,
             Op::Leave(client, from_namespace) => {
                 let Some(player) = self.players.remove(client) else {
                     return Ok(());
@@ -270,11 +241,12 @@ impl Member {
             Op::Rotate => {
                 self.bury().await?;
                 self.key = self.daemon.rotate(self.id).await?;
-                for (client, player) in std::mem::take(&mut self.players) {
+                for player in std::mem::take(&mut self.players).into_values() {
                     // On long-polling a pong that is refused may come first.
                     player.ended(!player.is_polling).await?;
-                    self.model.leave(client);
                 }
+                // With the key all is gone that was said with it.
+                self.model.clear();
                 Ok(())
             }
             Op::Lease(doing, is_short) => self.lease(*doing, *is_short).await,
@@ -313,6 +285,25 @@ impl Member {
                     self.model.show()
                 ));
             }
+        }
+        Ok(())
+    }
+
+    async fn burst(&mut self, client: usize, doings: &[Doing]) -> Outcome {
+        let own = self.id as u64;
+        let told = |member: &Self| {
+            let player = member.players.get(&client);
+            player.map(|player| player.view(|view| view.changes.get(&own).copied().unwrap_or(0)))
+        };
+        let before = told(self);
+        let all: Vec<_> = doings.iter().copied().map(Some).collect();
+        self.report(client, &all).await?;
+        // Who does not watch itself, or lags, does not know how many there were.
+        if let (Some(before), Some(after)) = (before, told(self))
+            && (BURST..=doings.len()).contains(&(after - before))
+        {
+            self.bursts += 1;
+            self.limited += usize::from(after - before < doings.len());
         }
         Ok(())
     }
@@ -356,7 +347,7 @@ impl Member {
     }
 
     async fn lease(&mut self, doing: Option<Doing>, is_short: bool) -> Outcome {
-        if !self.abilities.leases || self.has_short_lease {
+        if self.has_short_lease {
             return Ok(());
         }
         let mut body = payload(doing);
@@ -370,7 +361,7 @@ impl Member {
             .daemon
             .ask(method, "/api/users/me/activity", &self.key, &body)
             .await?;
-        if !(200..300).contains(&status) && (method, status) != ("DELETE", 404) {
+        if !(200..300).contains(&status) {
             return Err(format!("{method} {body} was answered {status} {answer}"));
         }
         self.model.lease(doing, is_short);
@@ -395,7 +386,6 @@ impl Member {
 
 struct Stage {
     daemon: Arc<Daemon>,
-    abilities: Abilities,
     members: Vec<Member>,
     sentinel_key: String,
     sentinel: Option<Player>,
@@ -406,9 +396,9 @@ struct Stage {
     figures: Figures,
 }
 
-async fn play(story: &Story, abilities: Abilities) -> Result<Figures, Failure> {
+async fn play(story: &Story) -> Result<Figures, Failure> {
     let fails = |phase, (users, text): Trouble| Failure { phase, users, text };
-    let mut stage = Stage::set(abilities)
+    let mut stage = Stage::set()
         .await
         .map_err(|text| fails(0, about([], text)))?;
     for (number, phase) in story.iter().enumerate() {
@@ -427,6 +417,10 @@ async fn play(story: &Story, abilities: Abilities) -> Result<Figures, Failure> {
         false => Ok(()),
     });
     stopped.map_err(|text| fails(story.len().saturating_sub(1), about([], text)))?;
+    for member in &stage.members {
+        stage.figures.bursts += member.bursts;
+        stage.figures.limited += member.limited;
+    }
     Ok(stage.figures)
 }
 
@@ -442,14 +436,13 @@ fn about_all(text: String) -> Trouble {
 }
 
 impl Stage {
-    async fn set(abilities: Abilities) -> Outcome<Self> {
+    async fn set() -> Outcome<Self> {
         let daemon = Arc::new(Daemon::new(USERS + 1));
         let mut keys = daemon.start().await?;
         let sentinel_key = keys.pop().ok_or("a key")?;
         let member = |(index, key)| Member {
             id: index + 1,
             key,
-            abilities,
             daemon: Arc::clone(&daemon),
             model: Model::default(),
             players: BTreeMap::new(),
@@ -458,12 +451,13 @@ impl Stage {
             has_short_lease: false,
             is_calm: true,
             is_touched: false,
+            bursts: 0,
+            limited: 0,
         };
         let members = keys.into_iter().enumerate().map(member).collect();
         let (sentinel, told, figures) = (None, Told::new(), Figures::default());
         Ok(Self {
             daemon,
-            abilities,
             members,
             sentinel_key,
             sentinel,
@@ -588,19 +582,17 @@ impl Stage {
                     })?;
             }
         }
-        if self.abilities.reads {
-            let answer = self
-                .daemon
-                .ask("GET", "/api/activities", &self.sentinel_key, "")
-                .await;
-            let (status, body) = answer.map_err(about_all)?;
-            let all: Vec<&Value> = told.values().collect();
-            if status != 200 || serde_json::from_str(&body).ok() != Some(json!(all)) {
-                return Err(about(
-                    [],
-                    format!("GET /api/activities says {status} {body}, and a snapshot {told:?}"),
-                ));
-            }
+        let answer = self
+            .daemon
+            .ask("GET", "/api/activities", &self.sentinel_key, "")
+            .await;
+        let (status, body) = answer.map_err(about_all)?;
+        let all: Vec<&Value> = told.values().collect();
+        if status != 200 || serde_json::from_str(&body).ok() != Some(json!(all)) {
+            return Err(about(
+                [],
+                format!("GET /api/activities says {status} {body}, and a snapshot {told:?}"),
+            ));
         }
         self.told = told;
         Ok(())
@@ -657,9 +649,9 @@ impl Stage {
         self.sentinel = None;
         for member in &mut self.members {
             member.players.clear();
-            member.model.restart(self.abilities.keeps && !kill, since);
+            member.model.restart(!kill, since);
             member.due = Instant::now() + GRACE;
-            member.is_calm = !self.abilities.keeps;
+            member.is_calm = false;
             member.is_touched = true;
         }
         if kill {
@@ -738,15 +730,19 @@ async fn believes(client: usize, player: &mut Player, number: u64, told: &Told) 
 // ---------------------------------------------------------------------------------------------------------
 // A shorter story.
 
-/// Leaves out what can be left out while it still fails, larger parts first.
-async fn shorten(mut story: Story, mut failure: Failure, abilities: Abilities) -> (Story, Failure) {
+/// Leaves out what can be left out while `play` still fails, larger parts first.
+async fn shorten<P, F>(mut story: Story, mut failure: Failure, play: P) -> (Story, Failure)
+where
+    P: Fn(Story) -> F,
+    F: Future<Output = Option<(Story, Failure)>> + Send + 'static,
+{
     let deadline = Instant::now() + Duration::from_secs(number("CONVERGENCE_SHRINK_SECONDS", 60));
     story.truncate(failure.phase + 1);
     let users = failure.users.clone();
     let of_users = story::keep(&story, |_, user| {
         user.is_none_or(|user| users.contains(&user))
     });
-    if let Some(fails) = first_to_fail(vec![of_users], abilities).await {
+    if let Some(fails) = first_to_fail(vec![of_users], &play).await {
         (story, failure) = fails;
     }
     let mut size = story::parts(&story).div_ceil(2);
@@ -759,7 +755,7 @@ async fn shorten(mut story: Story, mut failure: Failure, abilities: Abilities) -
             let without =
                 |start| story::keep(&story, |part, _| part < start || part >= start + size);
             let shorter = starts.map(without).collect();
-            if let Some(fails) = first_to_fail(shorter, abilities).await {
+            if let Some(fails) = first_to_fail(shorter, &play).await {
                 (story, failure) = fails;
                 is_shorter = true;
                 break;
@@ -776,18 +772,85 @@ async fn shorten(mut story: Story, mut failure: Failure, abilities: Abilities) -
     (story, failure)
 }
 
-async fn first_to_fail(stories: Vec<Story>, abilities: Abilities) -> Option<(Story, Failure)> {
-    let mut playing = JoinSet::new();
-    for story in stories {
-        playing.spawn(async move {
-            let failure = play(&story, abilities).await.err()?;
-            Some((story, failure))
-        });
-    }
+async fn first_to_fail<P, F>(stories: Vec<Story>, play: &P) -> Option<(Story, Failure)>
+where
+    P: Fn(Story) -> F,
+    F: Future<Output = Option<(Story, Failure)>> + Send + 'static,
+{
+    let mut playing: JoinSet<_> = stories.into_iter().map(play).collect();
     while let Some(played) = playing.join_next().await {
         if let Ok(Some(fails)) = played {
             return Some(fails);
         }
     }
     None
+}
+
+/// The story, and why it fails; none: it does not.
+async fn failing(story: Story) -> Option<(Story, Failure)> {
+    let failure = play(&story).await.err()?;
+    Some((story, failure))
+}
+
+/// Faults that show when a few things happen in a certain order: those are what is left of the story.
+#[test]
+fn a_story_that_fails_is_cut_down_to_what_it_fails_for() {
+    type Sign = fn(&Op) -> bool;
+    let faults: [&[Sign]; 3] = [
+        &[|op| matches!(op, Op::Rotate)],
+        &[
+            |op| matches!(op, Op::Lease(Some(_), _)),
+            |op| matches!(op, Op::Flap(..)),
+        ],
+        &[
+            |op| matches!(op, Op::Watch(..)),
+            |op| matches!(op, Op::Rejoin(_)),
+            |op| matches!(op, Op::Leave(..)),
+        ],
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    for (seed, signs, needs_restart, knows_whom) in (1..=5).flat_map(|seed| {
+        let variants = [(false, false), (false, true), (true, false)];
+        let faults = faults.into_iter();
+        faults.flat_map(move |signs| variants.map(|(restart, whom)| (seed, signs, restart, whom)))
+    }) {
+        let fails = move |story: &Story| {
+            let mut signs = signs.iter().peekable();
+            let mut has_restarted = !needs_restart;
+            for (phase, what) in story.iter().enumerate() {
+                let mut users = BTreeSet::new();
+                match what {
+                    Phase::Restart { .. } => has_restarted = true,
+                    Phase::Round { steps, .. } => {
+                        let met = steps
+                            .iter()
+                            .filter(|(_, op)| signs.next_if(|sign| sign(op)).is_some());
+                        users.extend(met.map(|(user, _)| *user));
+                    }
+                }
+                if signs.peek().is_none() && has_restarted {
+                    let text = "the fault".to_owned();
+                    users.retain(|_| knows_whom);
+                    return Some(Failure { phase, users, text });
+                }
+            }
+            None
+        };
+        let story = story::tell(seed);
+        let Some(failure) = fails(&story) else {
+            panic!("seed {seed} has no such things in it");
+        };
+        let play = move |story: Story| async move {
+            let failure = fails(&story)?;
+            Some((story, failure))
+        };
+        let (short, _) = runtime.block_on(shorten(story, failure, play));
+        assert!(fails(&short).is_some(), "it fails no more");
+        let expected = signs.len() + usize::from(needs_restart);
+        let text: String = short.iter().map(Phase::to_string).collect();
+        assert!(story::parts(&short) <= expected, "seed {seed}:\n{text}");
+    }
 }

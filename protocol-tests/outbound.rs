@@ -739,10 +739,35 @@ fn too_much_closes_the_session_and_frees_what_waited() {
 #[test]
 fn overflow_wakes_whoever_waits() {
     let (woken, waker) = Counter::new();
+    let mut context = Context::from_waker(&waker);
     let mut session = Session::new(1_000);
-    assert!(session.poll_with(&waker).is_pending());
     send(&session.inbox, "x".repeat(1_001));
+    assert!(session.outbound.poll_close(&mut context).is_pending());
+    send(&session.inbox, "x");
     assert_eq!(woken.take(), 1);
+    assert!(session.outbound.poll_close(&mut context).is_ready());
+    session.closes(CloseReason::Overflow);
+}
+
+#[test]
+fn one_order_may_be_larger_than_all_that_may_wait() {
+    let mut session = Session::new(1_000);
+    for _ in 0..3 {
+        for length in [900, 10_000] {
+            send(&session.inbox, "x".repeat(length));
+        }
+        assert_eq!(session.drain().len(), 2);
+    }
+    // What is ordered behind it is too much, but for the end.
+    send(&session.inbox, "x".repeat(10_000));
+    session
+        .inbox
+        .push(Order::Close(CloseReason::ServerDisconnected));
+    assert_eq!(session.next().map(|text| text.len()), Some(10_000));
+    session.closes(CloseReason::ServerDisconnected);
+    let mut session = Session::new(1_000);
+    send(&session.inbox, "x".repeat(10_000));
+    send(&session.inbox, "x");
     session.closes(CloseReason::Overflow);
 }
 
@@ -787,6 +812,44 @@ fn what_a_topic_holds_does_not_count() {
 }
 
 #[test]
+fn what_waits_to_be_followed_counts_with_all_that_it_holds() {
+    let topic = Topic::new(16);
+    // A client asks for another snapshot again and again, and takes none. It makes no difference whether others have
+    // the same one: they may let go of it.
+    let snapshot = frame("x".repeat(1_000));
+    let chosen = Arc::new((0..1_000).collect());
+    for keys in [None, Some(&chosen)] {
+        let mut session = Session::new(100_000);
+        let mut followed = 0;
+        while followed == 0 || !is_alone(&snapshot) {
+            session.inbox.push(Order::Unfollow(Owner::default()));
+            let subscription = topic.subscribe(Some(snapshot.clone()), Arc::new(NeverLags));
+            session.follow(match keys {
+                Some(keys) => subscription.only(Arc::clone(keys)),
+                None => subscription,
+            });
+            followed += 1;
+            assert!(followed <= 100, "more waits than may");
+        }
+        let expected = if keys.is_some() { 5..15 } else { 50..100 };
+        assert!(expected.contains(&followed), "{followed}");
+        session.closes(CloseReason::Overflow);
+    }
+}
+
+#[test]
+fn what_was_followed_does_not_count() {
+    let topic = Topic::new(16);
+    let mut session = Session::new(2_000);
+    for _ in 0..100 {
+        session.inbox.push(Order::Unfollow(Owner::default()));
+        let opening = frame("x".repeat(1_000));
+        session.follow(topic.subscribe(Some(opening), Arc::new(NeverLags)));
+        assert_eq!(session.drain().len(), 1);
+    }
+}
+
+#[test]
 fn nothing_is_accepted_after_a_close() {
     let topic = Topic::new(16);
     let mut session = Session::new(ROOMY);
@@ -809,12 +872,8 @@ fn nothing_is_accepted_after_a_close() {
 #[test]
 fn an_order_to_close_needs_no_room() {
     // However full the inbox is: what fitted into it is sent, and the reason is the one that was given.
-    for length in 800..1_000 {
+    for length in 800..1_200 {
         let mut session = Session::new(1_000);
-        send(&session.inbox, "x".repeat(length));
-        let Poll::Ready(Delivery::Frame(_)) = session.poll() else {
-            break;
-        };
         send(&session.inbox, "x".repeat(length));
         session
             .inbox

@@ -19,14 +19,15 @@ use rollcall::{
         outbound::{Delivery, Inbox, Outbound},
     },
     presence::{
-        Activity, BadInterest, BadReport, Doing, Gateway, Hub, Interest, MAX_DETAILS, MAX_WATCHED,
-        Published, Rate, Report, Rules, State,
+        Activity, BadInterest, BadReport, Doing, Gateway, Hub, Interest, Intervals, Keeper,
+        MAX_DETAILS, MAX_WATCHED, Published, Rate, Report, Rules, State,
     },
     socketio::{Client, Settings, SocketId, SocketIo},
-    users::{KeyDigest, Role, User, UserId},
+    users::{KeyDigest, Role, User, UserFile, UserId},
 };
 use serde_json::{Value, json, value::RawValue};
 use std::{
+    fs,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -498,6 +499,14 @@ fn good_interests() -> Vec<(String, Interest)> {
         // What is null is not there.
         (r#"{"all":null,"users":[1]}"#, users([1])),
         (r#"{"all":true,"users":null}"#, Interest::All),
+        // As in a report: the last of a name counts, names of others may be anything, and there is one kind of number.
+        (r#"{"all":true,"all":true}"#, Interest::All),
+        (
+            r#"{"users":1,"all":true,"users":[1],"all":null}"#,
+            users([1]),
+        ),
+        (r#"{"all":true,"\ud800":1}"#, Interest::All),
+        (r#"{"users":[1.0,2e0,30e-1]}"#, users([1, 2, 3])),
     ];
     let mut table: Vec<(String, Interest)> = table
         .into_iter()
@@ -541,6 +550,7 @@ fn bad_interests() -> Vec<(String, BadInterest)> {
         (r#"{"users":[1,null]}"#, Users),
         (r#"{"users":[-1]}"#, Users),
         (r#"{"users":[1.5]}"#, Users),
+        (r#"{"users":[1,1.0000000000000000001]}"#, Users),
         (r#"{"users":[18446744073709551616]}"#, Users),
         (r#"{"users":[[1]]}"#, Users),
         (r#"{"users":[1,"x"]}"#, Users),
@@ -591,6 +601,17 @@ fn interests() {
 // ---------------------------------------------------------------------------------------------------------
 // The gateway, with clients that are two ends of a queue.
 
+fn user(id: UserId) -> User {
+    User {
+        id,
+        username: format!("user {id}"),
+        role: Role::User,
+        activated: true,
+        deleted_at: None,
+        key_digest: KeyDigest::of("no key"),
+    }
+}
+
 struct Community {
     application: SocketIo<Option<Arc<User>>>,
 }
@@ -613,15 +634,7 @@ impl Community {
 
     /// A user joins, and is told what is known.
     fn join(&self, id: UserId) -> (Player, Value) {
-        let user = Some(Arc::new(User {
-            id,
-            username: format!("user {id}"),
-            role: Role::User,
-            activated: true,
-            deleted_at: None,
-            key_digest: KeyDigest::of("no key"),
-        }));
-        let user = Arc::new(user);
+        let user = Arc::new(Some(Arc::new(user(id))));
         let inbox = Arc::new(Inbox::new(4 << 20));
         let outbound = Outbound::new(Arc::clone(&inbox));
         let client = self
@@ -927,7 +940,7 @@ fn what_falls_due_is_done_though_nobody_says_anything() {
 
         // Another waits for longer.
         let hour = std::time::Duration::from_secs(3600);
-        let lease = |user_id, ttl| hub.lease(user_id, id(), Some(busy()), ttl).map(drop);
+        let lease = |user_id, ttl| hub.lease(&user(user_id), id(), Some(busy()), ttl).map(drop);
         lease(2, hour).expect("a lease");
         lease(3, support::milliseconds(50)).expect("a lease");
         support::until(|| hub.activity(3).is_none()).await;
@@ -939,5 +952,50 @@ fn what_falls_due_is_done_though_nobody_says_anything() {
         let limit = std::time::Duration::from_secs(60);
         let in_time = tokio::time::timeout(limit, test).await;
         assert!(in_time.is_ok(), "nobody did what was due");
+    });
+}
+
+/// Without being told to stop, as before a power cut.
+#[test]
+fn what_is_known_is_written_down_now_and_then() {
+    let folder = std::env::temp_dir().join(format!("rollcall-presence-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let users = UserFile::new(folder.join("users.json"));
+    let beside = folder.clone();
+    let read = move |what: &str| -> Value {
+        let text = fs::read(beside.join(format!("users.{what}.json"))).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    };
+    support::run(async move {
+        let hub = Hub::new(16, Rules::default());
+        let keeper = Keeper::open(Arc::clone(&hub), &users).expect("a place for files");
+        // More often than by default, or the test would take minutes.
+        let default = Intervals::default();
+        assert_eq!(default.activities, std::time::Duration::from_secs(5));
+        assert_eq!(default.last_seen, std::time::Duration::from_secs(60));
+        let keeping = tokio::spawn(async move {
+            let (activities, last_seen) = (support::milliseconds(5), support::milliseconds(20));
+            let intervals = Intervals {
+                activities,
+                last_seen,
+            };
+            keeper.keep(intervals).await;
+        });
+        let hour = std::time::Duration::from_secs(3600);
+        let id = SocketId::random().expect("random numbers");
+        for _ in 0..3 {
+            let busy = Doing {
+                state: State::Busy,
+                details: None,
+            };
+            let there = hub.lease(&user(7), id, Some(busy), hour);
+            let there = json!([there.expect("an activity")]);
+            support::until(|| read("activities") == there).await;
+            let gone = hub.lease(&user(7), id, None, hour).expect("an activity");
+            support::until(|| read("activities") == json!([])).await;
+            support::until(|| read("last-seen") == json!({"7": gone.since})).await;
+        }
+        keeping.abort();
+        fs::remove_dir_all(folder).expect("a folder");
     });
 }

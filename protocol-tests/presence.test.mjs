@@ -80,6 +80,44 @@ serverTest("since: when the state or the game changed, and nothing else", {}, as
   assert.ok((await since({ state: "BUSY" })) > second, "another state");
 });
 
+serverTest("OFFLINE again is the same again, on a socket and without one", {}, async (server) => {
+  const tick = () => new Promise((resolve) => setTimeout(resolve, 5));
+  const report = { state: "OFFLINE", ttl_seconds: 60 };
+  const put = async () => {
+    const headers = { "X-Api-Key": server.key("alice") };
+    const answer = await fetch(`${server.url}/api/users/me/activity`, { method: "PUT", headers, body: JSON.stringify(report) });
+    assert.equal(answer.status, 200);
+    return answer.json();
+  };
+  const bob = await Player.join(server, "bob");
+
+  // Of whom nobody has heard.
+  const first = await put();
+  await tick();
+  assert.deepEqual(await put(), first);
+  const alice = await Player.join(server, "alice");
+  assert.deepEqual((await alice.askWhole("set-activity", report)).activity, first);
+  assert.deepEqual(bob.all("activity"), []);
+
+  // Who was there.
+  await alice.ask("set-activity", { state: "BUSY" });
+  await tick();
+  const gone = (await alice.askWhole("set-activity", report)).activity;
+  assert.ok(gone.since > first.since);
+  assert.equal(gone.socket_id, alice.sid);
+  for (const again of [async () => (await alice.askWhole("set-activity", report)).activity, put]) {
+    await tick();
+    assert.deepEqual(await again(), gone);
+  }
+
+  // Since when holds beyond the server's life.
+  await server.stop();
+  await server.startAgain();
+  const later = await put();
+  assert.deepEqual({ ...later, socket_id: gone.socket_id }, gone);
+  assert.deepEqual(await put(), later);
+});
+
 serverTest("OFFLINE is invisible: others see nobody, and are seen", {}, async (server) => {
   const alice = await Player.join(server, "alice");
   const bob = await Player.join(server, "bob");

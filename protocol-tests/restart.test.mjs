@@ -93,6 +93,13 @@ serverTest("last seen: when the public state last became OFFLINE", { users }, as
   assert.equal(await lastSeen(server, 1), gone);
   await server.stop();
   assert.deepEqual(read(server, "last-seen"), { 1: gone });
+
+  server.set("SERVER_ONLINE_ACTIVITIES_DISABLED", "true");
+  await server.startAgain();
+  assert.equal(await lastSeen(server, 1), gone, "without activities, too");
+  assert.deepEqual((await get(server, "/api/users")).map((user) => user.last_seen), [gone, null]);
+  await server.stop();
+  assert.deepEqual(read(server, "last-seen"), { 1: gone });
 });
 
 serverTest("who was removed while the server was down is not there", { users }, async (server) => {

@@ -545,6 +545,25 @@ impl Model {
     }
 }
 
+/// How a user was shown who was offline.
+struct Offline {
+    since: u64,
+    /// None: it was before a restart.
+    shown_as: Option<SocketId>,
+    /// Whether all were told.
+    was_told: bool,
+}
+
+impl Offline {
+    fn of(activity: &Activity, was_told: bool) -> Self {
+        Self {
+            since: activity.since,
+            shown_as: Some(activity.socket_id),
+            was_told,
+        }
+    }
+}
+
 /// The roster, the model, and one who hears all that is told.
 struct Run {
     clock: Clock,
@@ -552,6 +571,7 @@ struct Run {
     roster: Roster,
     model: Model,
     heard: BTreeMap<UserId, Activity>,
+    offline: BTreeMap<UserId, Offline>,
     seq: u64,
     /// By user: how many ms of changes it has saved up, and when that was.
     saved: HashMap<UserId, (u64, u64)>,
@@ -587,11 +607,21 @@ impl Run {
                 assert_eq!(activity.since, since, "since when");
                 if activity.doing.is_some() {
                     self.heard.insert(user, activity);
+                } else {
+                    self.offline.insert(user, Offline::of(&activity, true));
                 }
             }
             Change::Known(activity) => match self.heard.get(&activity.user_id) {
                 Some(known) => assert_eq!(known, &activity, "known"),
-                None => assert_eq!(activity.doing, None, "known"),
+                // However often it is said, and by whom: the same as before.
+                None => {
+                    assert_eq!(activity.doing, None, "known");
+                    let said = Offline::of(&activity, false);
+                    let known = self.offline.entry(activity.user_id).or_insert(said);
+                    let shown_as = *known.shown_as.get_or_insert(activity.socket_id);
+                    let shown = (activity.since, activity.socket_id);
+                    assert_eq!((known.since, shown_as), shown, "known to be offline");
+                }
             },
             Change::Later(activity) => {
                 let top = self.model.top(activity.user_id);
@@ -624,6 +654,9 @@ impl Run {
         let due = self.roster.deadline().map(|due| self.clock.ms(due));
         assert!(due.is_none_or(|due| due > self.now), "{due:?} is due");
         assert!(self.roster.activities().eq(self.heard.values()));
+        let told = self.offline.iter().filter(|(_, it)| it.was_told);
+        let told = told.map(|(user, it)| (*user, it.since));
+        assert!(self.roster.last_seen().eq(told), "last seen");
         for user in 1..=Self::USERS {
             assert_eq!(self.roster.activity(user), self.heard.get(&user));
             let known = self.heard.get(&user);
@@ -651,6 +684,10 @@ impl Run {
         }
         self.roster = Roster::new(self.rules.clone());
         self.roster.restore(self.clock.at(self.now), saved);
+        self.offline.retain(|_, it| it.was_told);
+        self.offline.values_mut().for_each(|it| it.shown_as = None);
+        let told = self.offline.iter().map(|(user, it)| (*user, it.since));
+        self.roster.restore_last_seen(told);
         self.saved.clear();
         self.seq = 0;
         self.advance(self.now, true);
@@ -672,6 +709,7 @@ impl Run {
             rules,
             model: Model::default(),
             heard: BTreeMap::new(),
+            offline: BTreeMap::new(),
             seq: 0,
             saved: HashMap::new(),
             now: 0,
@@ -791,7 +829,7 @@ fn what_is_told_is_what_follows_from_the_reports() {
     if let Some(seed) = setting("ROSTER_SEED") {
         return Run::run(seed, STEPS, true);
     }
-    let steps: u64 = setting("ROSTER_STEPS").unwrap_or(200_000);
+    let steps: u64 = setting("ROSTER_STEPS").unwrap_or(2_000_000);
     for seed in 1..=steps / STEPS {
         let run = std::panic::catch_unwind(|| Run::run(seed, STEPS, false));
         assert!(run.is_ok(), "it went wrong: ROSTER_SEED={seed}");

@@ -23,7 +23,7 @@ use rollcall::{
     config::{Config, SETTINGS, Secret, WebUrl},
     presence::{Activity, Doing, Hub, Observer, Published, Rules, State},
     socketio::SocketId,
-    users::UserId,
+    users::{KeyDigest, Role, User, UserId},
     webhooks::{Pace, Webhooks},
 };
 use serde_json::{Value, json};
@@ -141,6 +141,17 @@ impl Receiver {
 }
 
 /// A port that is ours, and refuses everyone until somebody listens.
+fn user(id: UserId) -> User {
+    User {
+        id,
+        username: format!("user {id}"),
+        role: Role::User,
+        activated: true,
+        deleted_at: None,
+        key_digest: KeyDigest::of("no key"),
+    }
+}
+
 fn socket() -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -333,7 +344,7 @@ fn a_change_is_delivered_and_signed() {
             let began = now();
             let socket_id = SocketId::random().expect("random numbers");
             let told = hub
-                .lease(7, socket_id, Some(playing(42)), HOUR)
+                .lease(&user(7), socket_id, Some(playing(42)), HOUR)
                 .expect("an activity");
             let got = receiver.next().await;
             assert_eq!((got.head.method.as_str(), got.connection), ("POST", 0));
@@ -361,7 +372,8 @@ fn a_change_is_delivered_and_signed() {
             got.answer(200, &[]);
 
             // The next one, on the same connection.
-            hub.lease(7, socket_id, None, HOUR).expect("an activity");
+            hub.lease(&user(7), socket_id, None, HOUR)
+                .expect("an activity");
             let got = receiver.next().await;
             assert_eq!(got.connection, 0);
             assert_ne!(got.id(), first_id);
@@ -419,7 +431,7 @@ fn what_the_target_may_take_later_is_tried_again() {
         let webhooks = start(&receiver.url(), fast());
         publish(&webhooks, 1, 1);
         let mut ids = Vec::new();
-        for status in [500, 503, 408, 429, 302] {
+        for status in [500, 503, 408, 429, 302, 401, 403, 404, 410] {
             let got = receiver.next().await;
             assert_eq!(got.what(), (1, 1));
             assert_eq!(got.head.uri, "/hook", "no redirect is followed");
@@ -427,7 +439,7 @@ fn what_the_target_may_take_later_is_tried_again() {
             got.answer(status, &[("Location", "/elsewhere")]);
         }
         let got = receiver.next().await;
-        assert_eq!(ids, vec![got.id(); 5], "a message keeps its id");
+        assert_eq!(ids, vec![got.id(); 9], "a message keeps its id");
         // What came meanwhile takes the place of one that fails.
         publish(&webhooks, 1, 2);
         got.answer(500, &[]);
@@ -445,7 +457,7 @@ fn what_the_target_says_is_wrong_is_given_up() {
         Log::start();
         let mut receiver = Receiver::start();
         let webhooks = start(&receiver.url(), fast());
-        for (seq, status) in (1..).zip([400, 401, 404, 410, 413]) {
+        for (seq, status) in (1..).zip([400, 402, 405, 413, 422]) {
             publish(&webhooks, 7, seq);
             let got = receiver.next().await;
             assert_eq!(got.what(), (7, seq), "the one before does not come again");
@@ -453,7 +465,10 @@ fn what_the_target_says_is_wrong_is_given_up() {
         }
         webhooks.finish(HOUR).await;
         let place = receiver.address.to_string();
-        assert_eq!(LOG.count(&place, "410 Gone to change 4, of user 7"), 1);
+        assert_eq!(
+            LOG.count(&place, "413 Payload Too Large to change 4, of user 7"),
+            1
+        );
     });
 }
 

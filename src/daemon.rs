@@ -6,7 +6,7 @@ use crate::{
     config::{Config, unknown_variables},
     engineio::Timing,
     logger,
-    presence::{Gateway, Hub, Keeper, Observer, Player, Rules},
+    presence::{Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
     server::{self, ClientBundle, ClientBundleError, Cors, Engine, Limits, Settings},
     socketio::{self, SocketIo, Sockets},
     users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
@@ -92,10 +92,15 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         body_timeout: config.post_timeout,
     });
     let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
+    let hub = match &online {
+        Some(online) => Arc::clone(&online.hub),
+        None => memory(config).map_err(StartError::Users)?,
+    };
     let api = Arc::new(Api::new(
         engine.clone(),
         client_bundle,
         activities,
+        hub,
         users,
         cors,
     ));
@@ -261,9 +266,16 @@ fn go_online(
     })
 }
 
-/// Whoever may not come in does nothing any more.
+/// A hub of which nobody hears, for a server without activities: it knows when users were seen last.
+fn memory(config: &Config) -> Result<Arc<Hub>, UserFileError> {
+    let hub = Hub::new(1, Rules::default());
+    Keeper::remember(&hub, &UserFile::new(&config.users_file))?;
+    Ok(hub)
+}
+
+/// Whoever may not come in, or not with the key that it had, does nothing any more.
 fn expel(hub: &Hub, directory: &FileDirectory) {
-    if let Err(error) = hub.expel(|user_id| !directory.may_enter(user_id)) {
+    if let Err(error) = hub.expel(|user_id| directory.key_of(user_id)) {
         log::error!("the end of an activity was not told: {error}");
     }
 }
@@ -315,7 +327,10 @@ async fn follow_users(directory: &FileDirectory, online: Option<&Online>) {
 async fn keep_time(online: Option<&Online>) {
     match online {
         Some(online) => {
-            tokio::join!(online.hub.keep_time(), online.keeper.keep());
+            tokio::join!(
+                online.hub.keep_time(),
+                online.keeper.keep(Intervals::default())
+            );
         }
         None => pending().await,
     }

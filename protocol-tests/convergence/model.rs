@@ -96,6 +96,12 @@ impl Model {
         self.step(|world, _| world.retain(|device| !device.is(client)));
     }
 
+    /// All are gone, and what was said is no more.
+    pub fn clear(&mut self) {
+        self.step(|world, _| world.clear());
+        self.tidy();
+    }
+
     pub fn lose(&mut self, client: usize, since: Instant) {
         self.step(|world, at| {
             for device in world.iter_mut().filter(|device| device.is(client)) {

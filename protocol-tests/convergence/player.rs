@@ -37,6 +37,8 @@ pub struct View {
     pub only: Option<BTreeSet<u64>>,
     /// Those whom it will from an ack on, and which.
     wish: Option<(u64, Option<BTreeSet<u64>>)>,
+    /// How many changes of each user it was told.
+    pub changes: HashMap<u64, usize>,
     acks: HashMap<u64, Value>,
     socket: Option<String>,
     /// It got a DISCONNECT.
@@ -136,6 +138,7 @@ impl View {
                     ));
                 }
                 (self.seq, self.is_gapless) = (Some(seq), true);
+                *self.changes.entry(user).or_default() += 1;
                 self.is_among([&user], event)?;
             }
             _ => return Err(format!("it was sent {event}")),

@@ -95,8 +95,9 @@ pub fn tell(seed: u64) -> Story {
             .there
             .keys()
             .partition(|client| user_of(**client).is_multiple_of(2));
-        for client in bursting.into_iter().take(7) {
-            let games = (0..200).map(|game| ("PLAYING", Some(game), None));
+        for client in bursting.into_iter().take(4) {
+            // More than is told at once.
+            let games = (0..400).map(|game| ("PLAYING", Some(game), None));
             first.push((user_of(client), Op::Burst(client, games.collect())));
         }
         story.push(Phase::Round {

@@ -46,6 +46,11 @@ impl Activities {
         })
     }
 
+    /// Whether everyone is told of this user.
+    pub(super) fn is_told_of(&self, user_id: UserId) -> bool {
+        self.hub.activity(user_id).is_some()
+    }
+
     /// One user, who exists.
     pub(super) fn one(&self, request: &Parts, user_id: UserId) -> Answer {
         tagged(request, self.hub.mark(), || {
@@ -56,13 +61,19 @@ impl Activities {
         })
     }
 
-    /// Takes a report that holds for a while.
-    pub(super) async fn put(&self, user: &User, body: Incoming) -> Result<Answer, Answer> {
+    /// Reads a report that is to hold for a while.
+    pub(super) async fn read(&self, body: Incoming) -> Result<Lease, Answer> {
         let body = body::read(body, self.body_timeout).await?;
-        let lease = Lease::parse(&body)
-            .map_err(|bad| error::error(StatusCode::BAD_REQUEST, &sentence(&bad.to_string())))?;
-        let activity = self.lease(user, lease).map_err(|error| failed(&error))?;
-        Ok(json(StatusCode::OK, &activity))
+        Lease::parse(&body)
+            .map_err(|bad| error::error(StatusCode::BAD_REQUEST, &sentence(&bad.to_string())))
+    }
+
+    /// Takes it.
+    pub(super) fn put(&self, user: &User, lease: Lease) -> Answer {
+        match self.lease(user, lease) {
+            Ok(activity) => json(StatusCode::OK, &activity),
+            Err(error) => failed(&error),
+        }
     }
 
     /// Takes it back.
@@ -76,7 +87,7 @@ impl Activities {
 
     fn lease(&self, user: &User, lease: Lease) -> Result<Activity, Box<dyn Error>> {
         let id = SocketId::random()?;
-        Ok(self.hub.lease(user.id, id, lease.doing, lease.ttl)?)
+        Ok(self.hub.lease(user, id, lease.doing, lease.ttl)?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Activities, Authenticator, error, route::Route, status, users};
 use crate::{
+    presence::Hub,
     server::{Answer, ClientBundle, Cors, Engine, Handler, empty},
     socketio::SocketIo,
     users::{Directory, User},
@@ -25,6 +26,8 @@ pub struct Api {
     client_bundle: Option<ClientBundle>,
     /// None: as above.
     activities: Option<Activities>,
+    /// Knows when users were seen last, where there are no activities, too.
+    hub: Arc<Hub>,
     authenticator: Authenticator,
     directory: Arc<dyn Directory>,
     cors: Cors,
@@ -37,6 +40,7 @@ impl Api {
         engine: Option<Arc<SocketIoEngine>>,
         client_bundle: Option<ClientBundle>,
         activities: Option<Activities>,
+        hub: Arc<Hub>,
         directory: Arc<dyn Directory>,
         cors: Cors,
     ) -> Self {
@@ -45,6 +49,7 @@ impl Api {
             engine,
             client_bundle,
             activities,
+            hub,
             authenticator,
             directory,
             cors,
@@ -83,18 +88,15 @@ impl Api {
     /// hyper leaves the body out of an answer to HEAD.
     async fn answer(&self, route: Route, parts: &Parts, body: Incoming) -> Result<Answer, Answer> {
         let directory = &*self.directory;
-        let hub = self.activities.as_ref().map(|activities| &activities.hub);
         match (route, &self.activities) {
             (Route::Me, _) => users::me(directory, &*self.asker(parts).await?).await,
             (Route::Users, _) => {
                 let asker = self.asker(parts).await?;
-                let last_seen = hub.map(|hub| hub.last_seen()).unwrap_or_default();
-                users::list(directory, &asker, &last_seen).await
+                users::list(directory, &asker, &self.hub.last_seen()).await
             }
             (Route::User(id), _) => {
                 let asker = self.asker(parts).await?;
-                let last_seen = hub.and_then(|hub| hub.last_seen_of(id));
-                users::one(directory, &asker, id, last_seen).await
+                users::one(directory, &asker, id, self.hub.last_seen_of(id)).await
             }
             (Route::Health, _) => Ok(moved("/api/status")),
             (Route::Activities, Some(activities)) => {
@@ -106,14 +108,28 @@ impl Api {
                 Ok(activities.streams.open(parts, user))
             }
             (Route::Activity(id), Some(activities)) => {
-                self.reader(activities, parts).await?;
-                users::existing(directory, id).await?;
+                let asker = match activities.public_read {
+                    true => self.asker(parts).await.ok(),
+                    false => Some(self.asker(parts).await?),
+                };
+                // What everyone is told is no secret; of the others nobody may learn that they are there.
+                if !activities.is_told_of(id) {
+                    users::shown(directory, asker.as_deref(), id).await?;
+                }
                 Ok(activities.one(parts, id))
             }
             (Route::MyActivity, Some(activities)) => {
                 let user = self.asker(parts).await?;
                 match parts.method {
-                    Method::PUT => activities.put(&user, body).await,
+                    Method::PUT => {
+                        let lease = activities.read(body).await?;
+                        // While the body came, the key may have been changed.
+                        let user = match directory.is_current(&user) {
+                            true => user,
+                            false => self.asker(parts).await?,
+                        };
+                        Ok(activities.put(&user, lease))
+                    }
                     Method::DELETE => Ok(activities.delete(&user)),
                     _ => Ok(activities.one(parts, user.id)),
                 }

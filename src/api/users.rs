@@ -90,7 +90,7 @@ pub(super) async fn list(
     last_seen: &BTreeMap<UserId, u64>,
 ) -> Result<Answer, Answer> {
     let users = directory.all().await.map_err(|error| unavailable(&error))?;
-    let users = users.iter().filter(|user| is_shown(user, asker));
+    let users = users.iter().filter(|user| is_shown(user, Some(asker)));
     let users = users.map(|user| SeenBody {
         user: UserBody::of(user),
         last_seen: last_seen.get(&user.id).copied(),
@@ -105,24 +105,27 @@ pub(super) async fn one(
     id: UserId,
     last_seen: Option<u64>,
 ) -> Result<Answer, Answer> {
-    let user = existing(directory, id).await?;
-    if !is_shown(&user, asker) {
-        return Err(unknown());
-    }
+    let user = shown(directory, Some(asker), id).await?;
     let user = UserBody::of(&user);
     Ok(json(StatusCode::OK, &SeenBody { user, last_seen }))
 }
 
-/// The user of this id, unless it was removed.
-pub(super) async fn existing(directory: &dyn Directory, id: UserId) -> Result<Arc<User>, Answer> {
+/// The user of this id, if it exists, and `asker` may see it; none is a stranger.
+pub(super) async fn shown(
+    directory: &dyn Directory,
+    asker: Option<&User>,
+    id: UserId,
+) -> Result<Arc<User>, Answer> {
     let user = directory.by_id(id).await;
     let user = user.map_err(|error| unavailable(&error))?;
-    user.filter(|user| !user.is_deleted()).ok_or_else(unknown)
+    user.filter(|user| is_shown(user, asker))
+        .ok_or_else(unknown)
 }
 
-fn is_shown(user: &User, asker: &User) -> bool {
+fn is_shown(user: &User, asker: Option<&User>) -> bool {
     let is_for_all = user.may_enter() && !user.is_bot();
-    !user.is_deleted() && (asker.role == Role::Admin || is_for_all)
+    let is_admin = asker.is_some_and(|asker| asker.role == Role::Admin);
+    !user.is_deleted() && (is_admin || is_for_all)
 }
 
 fn unknown() -> Answer {

@@ -69,6 +69,12 @@ impl Gateway {
             .map_err(|no_entry| Refused::new(no_entry.message()))
     }
 
+    /// Whether its user may not come in any more, or not with the key that it showed.
+    fn is_turned_out(&self, socket: &Socket<Player>) -> bool {
+        let directory = self.directory.as_ref();
+        directory.is_some_and(|directory| !directory.is_current(socket.data().user()))
+    }
+
     fn set_activity(
         &self,
         socket: &Socket<Player>,
@@ -114,9 +120,7 @@ impl Namespace for Gateway {
 
     fn on_connect(&self, socket: &Socket<Player>) {
         // Whoever was turned out while it came in must not slip through: it can be found now, but was not then.
-        if let Some(directory) = &self.directory
-            && !directory.is_current(socket.data().user())
-        {
+        if self.is_turned_out(socket) {
             return socket.close();
         }
         report_failure(self.hub.join(socket));
@@ -140,7 +144,8 @@ impl Namespace for Gateway {
                 CloseReason::ServerShutdown => return,
                 // Whoever was sent away does not come back.
                 CloseReason::ClientClosed | CloseReason::ServerDisconnected => true,
-                _ => false,
+                // Nor does who was about to be, whatever came first.
+                _ => self.is_turned_out(socket),
             },
         };
         report_failure(self.hub.leave(socket, goodbye));

@@ -11,13 +11,14 @@ use crate::{
         outbound::{Repair, Subscription, Topic},
     },
     socketio::{Ack, EncodeError, Socket, SocketId, encode},
-    users::UserId,
+    users::{KeyDigest, User, UserId},
 };
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -43,8 +44,8 @@ struct State {
     snapshot: Option<Snapshot>,
     /// The last changes, for those who read along.
     feed: Feed,
-    /// When each user was last told to be offline, in ms since 1970.
-    last_seen: BTreeMap<UserId, u64>,
+    /// With which key each user came last, on a socket or without one: what it said does not outlive the key.
+    keys: BTreeMap<UserId, KeyDigest>,
     observers: Vec<Arc<dyn Observer>>,
 }
 
@@ -78,7 +79,7 @@ impl Hub {
                 awaited: None,
                 snapshot: None,
                 feed: Feed::new(Now::of_the_system().ms, ring),
-                last_seen: BTreeMap::new(),
+                keys: BTreeMap::new(),
                 observers: Vec::new(),
             }),
             activities: Topic::new(ring),
@@ -98,8 +99,9 @@ impl Hub {
     pub fn join(self: &Arc<Self>, socket: &Socket<Player>) -> Result<(), EncodeError> {
         let mut state = self.lock();
         let opening = state.snapshot()?.plain.clone();
-        let user_id = socket.data().user().id;
-        state.roster.join(user_id, socket.id());
+        let user = socket.data().user();
+        state.keys.insert(user.id, user.key_digest);
+        state.roster.join(user.id, socket.id());
         socket.follow(self.subscribe(Some(opening), None));
         Ok(())
     }
@@ -172,14 +174,15 @@ impl Hub {
     /// The activity has no form in JSON.
     pub fn lease(
         &self,
-        user_id: UserId,
+        user: &User,
         id: SocketId,
         doing: Option<Doing>,
         ttl: Duration,
     ) -> Result<Activity, EncodeError> {
         let mut state = self.lock();
+        state.keys.insert(user.id, user.key_digest);
         let now = Now::of_the_system();
-        let change = state.roster.lease(now, user_id, id, doing, ttl);
+        let change = state.roster.lease(now, user.id, id, doing, ttl);
         self.tell(&mut state, change)
     }
 
@@ -254,29 +257,34 @@ impl Hub {
 
     /// When each user was last told to be offline, in ms since 1970.
     pub fn last_seen(&self) -> BTreeMap<UserId, u64> {
-        self.lock().last_seen.clone()
+        self.lock().roster.last_seen().collect()
     }
 
     /// When this user was.
     pub fn last_seen_of(&self, user_id: UserId) -> Option<u64> {
-        self.lock().last_seen.get(&user_id).copied()
+        self.lock().roster.last_seen_of(user_id)
     }
 
     /// What was known of that when the server went down.
     pub fn restore_last_seen(&self, saved: BTreeMap<UserId, u64>) {
-        self.lock().last_seen = saved;
+        self.lock().roster.restore_last_seen(saved);
     }
 
-    /// Forgets what those said who may not come in any more, but for their sockets, which are ended elsewhere.
+    /// Forgets what those said who may not come in any more, or not with the key that they had, but for their sockets,
+    /// which are ended elsewhere. `key_of` is with which key a user may.
     ///
     /// # Errors
     /// The activity has no form in JSON.
-    pub fn expel(&self, is_gone: impl Fn(UserId) -> bool) -> Result<(), EncodeError> {
+    pub fn expel(&self, key_of: impl Fn(UserId) -> Option<KeyDigest>) -> Result<(), EncodeError> {
         let mut state = self.lock();
         let now = Now::of_the_system();
-        let gone: Vec<_> = state.roster.users().filter(|id| is_gone(*id)).collect();
-        for user_id in gone {
-            if let Some(change) = state.roster.expel(now, user_id) {
+        let before = mem::take(&mut state.keys);
+        for user_id in state.roster.users().collect::<Vec<_>>() {
+            let key = key_of(user_id);
+            state.keys.extend(key.map(|key| (user_id, key)));
+            let had = before.get(&user_id);
+            let may_stay = key.is_some_and(|key| had.is_none_or(|had| *had == key));
+            if !may_stay && let Some(change) = state.roster.expel(now, user_id) {
                 self.tell(&mut state, change)?;
             }
         }
@@ -336,9 +344,6 @@ impl Hub {
             Change::Tell(published) => {
                 state.snapshot = None;
                 let activity = published.activity.clone();
-                if activity.doing.is_none() {
-                    state.last_seen.insert(activity.user_id, activity.since);
-                }
                 state.feed.push(published.clone());
                 for observer in &state.observers {
                     observer.on_published(&published);

@@ -1,7 +1,7 @@
 //! Interest: of whom a client wants to be told.
 
+use super::report::{fields, whole};
 use crate::users::UserId;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -30,14 +30,6 @@ pub enum BadInterest {
     TooMany,
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    all: Option<&'a RawValue>,
-    #[serde(borrow)]
-    users: Option<&'a RawValue>,
-}
-
 impl Interest {
     /// Reads the payload of `watch`. Unknown fields are ignored.
     ///
@@ -45,21 +37,20 @@ impl Interest {
     /// The first thing that is wrong with it.
     pub fn parse(payload: Option<&RawValue>) -> Result<Self, BadInterest> {
         let json = payload.map_or("{}", RawValue::get);
-        // serde takes an array for an object without names.
-        if !json.starts_with('{') {
-            return Err(BadInterest::Neither);
-        }
-        let wire: Wire<'_> = serde_json::from_str(json).map_err(|_| BadInterest::Neither)?;
-        match (wire.all, wire.users) {
+        let fields = fields(json).ok_or(BadInterest::Neither)?;
+        let field = |name: &[u8]| fields.get(name).filter(|json| json.get() != "null");
+        match (field(b"all"), field(b"users")) {
             (Some(all), None) if all.get() == "true" => Ok(Self::All),
             (Some(_), None) => Err(BadInterest::All),
             (None, Some(users)) => {
-                let users: Vec<UserId> =
+                let users: Vec<&RawValue> =
                     serde_json::from_str(users.get()).map_err(|_| BadInterest::Users)?;
                 if users.len() > MAX_WATCHED {
                     return Err(BadInterest::TooMany);
                 }
-                Ok(Self::Users(Arc::new(users.into_iter().collect())))
+                let ids = users.iter().map(|id| whole(id.get()));
+                let ids = ids.collect::<Option<HashSet<UserId>>>();
+                ids.map(Arc::new).map(Self::Users).ok_or(BadInterest::Users)
             }
             (None, None) | (Some(_), Some(_)) => Err(BadInterest::Neither),
         }

@@ -20,11 +20,23 @@ use std::{
 };
 use tokio::{join, task, time::sleep};
 
-/// How much of what was known is lost at most when the power is.
-const ACTIVITIES_INTERVAL: Duration = Duration::from_secs(5);
+/// How often what is known is written down, if it has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intervals {
+    /// How much of what was known is lost at most when the power is.
+    pub activities: Duration,
+    /// The same for when users were seen.
+    pub last_seen: Duration,
+}
 
-/// The same for when users were seen.
-const LAST_SEEN_INTERVAL: Duration = Duration::from_secs(60);
+impl Default for Intervals {
+    fn default() -> Self {
+        Self {
+            activities: Duration::from_secs(5),
+            last_seen: Duration::from_secs(60),
+        }
+    }
+}
 
 /// Writes down what a hub knows, and reads it again.
 pub struct Keeper {
@@ -51,6 +63,16 @@ struct Written {
 }
 
 impl Keeper {
+    /// Tells `hub` when users were seen last, and no more: nothing is to happen any more, and nothing to be written.
+    ///
+    /// # Errors
+    /// There is no place for such a file.
+    pub fn remember(hub: &Hub, users: &UserFile) -> Result<(), UserFileError> {
+        let last_seen = Kept::last_seen(users)?;
+        hub.restore_last_seen(last_seen.read(parse_last_seen).unwrap_or_default());
+        Ok(())
+    }
+
     /// Tells `hub` what was written down beside the user file.
     ///
     /// # Errors
@@ -59,7 +81,7 @@ impl Keeper {
         let keeper = Self {
             hub,
             activities: Kept::beside(users, "activities", "who was online, busy or playing")?,
-            last_seen: Kept::beside(users, "last-seen", "when users were seen last")?,
+            last_seen: Kept::last_seen(users)?,
         };
         if let Some(saved) = keeper.activities.read(parse_activities) {
             keeper.hub.restore(saved);
@@ -71,16 +93,16 @@ impl Keeper {
     }
 
     /// Writes down what changes, for as long as it is not dropped.
-    pub async fn keep(&self) {
+    pub async fn keep(&self, intervals: Intervals) {
         let activities = async {
             loop {
-                sleep(ACTIVITIES_INTERVAL).await;
+                sleep(intervals.activities).await;
                 self.save_activities().await;
             }
         };
         let last_seen = async {
             loop {
-                sleep(LAST_SEEN_INTERVAL).await;
+                sleep(intervals.last_seen).await;
                 self.save_last_seen().await;
             }
         };
@@ -108,6 +130,10 @@ impl Keeper {
 }
 
 impl Kept {
+    fn last_seen(users: &UserFile) -> Result<Arc<Self>, UserFileError> {
+        Self::beside(users, "last-seen", "when users were seen last")
+    }
+
     fn beside(
         users: &UserFile,
         name: &str,

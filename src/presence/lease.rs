@@ -1,7 +1,9 @@
 //! A lease: what a user says of itself without a socket, and for how long.
 
-use super::{BadReport, Doing, Report};
-use serde::Deserialize;
+use super::{
+    BadReport, Doing, Report,
+    report::{fields, whole},
+};
 use serde_json::value::RawValue;
 use std::{fmt, time::Duration};
 
@@ -30,12 +32,6 @@ pub enum BadLease {
     Ttl,
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    ttl_seconds: Option<&'a RawValue>,
-}
-
 impl Lease {
     /// Reads a report with a `ttl_seconds`. Unknown fields are ignored.
     ///
@@ -44,10 +40,10 @@ impl Lease {
     pub fn parse(text: &[u8]) -> Result<Self, BadLease> {
         let json: &RawValue = serde_json::from_slice(text).map_err(|_| BadLease::NoJson)?;
         let report = Report::parse(Some(json)).map_err(BadLease::Report)?;
-        // It is an object, so only a field that is there twice is left to be wrong.
-        let wire: Wire<'_> = serde_json::from_str(json.get()).map_err(|_| BadLease::Ttl)?;
-        let ttl = wire.ttl_seconds.ok_or(BadLease::NoTtl)?;
-        let seconds: u64 = serde_json::from_str(ttl.get()).map_err(|_| BadLease::Ttl)?;
+        let fields = fields(json.get()).ok_or(BadLease::NoTtl)?;
+        let ttl = fields.get(&b"ttl_seconds"[..]);
+        let ttl = ttl.filter(|json| json.get() != "null");
+        let seconds = whole(ttl.ok_or(BadLease::NoTtl)?.get()).ok_or(BadLease::Ttl)?;
         if !(1..=MAX_TTL_SECONDS).contains(&seconds) {
             return Err(BadLease::Ttl);
         }

@@ -31,7 +31,7 @@ pub use feed::{Mark, NoMark, Reader};
 pub use gateway::Gateway;
 pub use hub::Hub;
 pub use interest::{BadInterest, Interest, MAX_WATCHED};
-pub use keeper::Keeper;
+pub use keeper::{Intervals, Keeper};
 pub use lease::{BadLease, Lease, MAX_TTL_SECONDS};
 pub use observer::Observer;
 pub use player::Player;

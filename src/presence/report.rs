@@ -62,12 +62,7 @@ impl Report {
         if json == "null" {
             return Err(BadReport::Missing);
         }
-        if !json.starts_with('{') {
-            return Err(BadReport::NotAnObject);
-        }
-        // Of a field that is there twice the last counts, as everywhere in JavaScript.
-        let fields: BTreeMap<Name, &RawValue> =
-            serde_json::from_str(json).map_err(|_| BadReport::NotAnObject)?;
+        let fields = fields(json).ok_or(BadReport::NotAnObject)?;
         let game_id = fields
             .get(&b"game_id"[..])
             .map(|json| game_id(json))
@@ -103,9 +98,17 @@ impl Report {
     }
 }
 
+/// The fields of a JSON object, if it is one. Of a field that is there twice the last counts, as everywhere in JavaScript.
+pub(super) fn fields(json: &str) -> Option<BTreeMap<Name, &RawValue>> {
+    if !json.starts_with('{') {
+        return None;
+    }
+    serde_json::from_str(json).ok()
+}
+
 /// The name of a field: bytes, because JSON allows names that are no Unicode, and they are none of ours.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Name(Vec<u8>);
+pub(super) struct Name(Vec<u8>);
 
 impl Borrow<[u8]> for Name {
     fn borrow(&self) -> &[u8] {
@@ -157,7 +160,7 @@ fn details(json: &RawValue) -> Result<Option<Arc<str>>, BadReport> {
 
 /// What a JSON value says, if it is a whole number without a sign. JSON knows one kind of number, so `42.0` and `4.2e1`
 /// are 42; but it is the text that counts, because many a fraction has no floating point number but a whole one.
-fn whole(json: &str) -> Option<u64> {
+pub(super) fn whole(json: &str) -> Option<u64> {
     let (mantissa, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
     let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if !integer.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -23,6 +23,8 @@ pub struct Roster {
     users: BTreeMap<UserId, Box<User>>,
     /// When something falls due for whom.
     timers: BTreeSet<(Instant, UserId)>,
+    /// How each user was offline last, so that who says it again is told the same, and whoever asks when it was.
+    absences: BTreeMap<UserId, Absence>,
     /// Counts what happens, to tell which of two came last.
     events: u64,
     /// The number of the last change that was published.
@@ -59,6 +61,17 @@ struct User {
     late: Option<Instant>,
     /// Where it stands among the timers.
     timer: Option<Instant>,
+}
+
+/// A user is offline, or was last.
+#[derive(Debug, Clone, Copy)]
+struct Absence {
+    /// In ms since 1970.
+    since: u64,
+    /// What it is shown as; none: it was before the server's life.
+    socket_id: Option<SocketId>,
+    /// Everyone was told. Otherwise nobody had heard of the user before.
+    was_told: bool,
 }
 
 /// What happened to what everyone knows of a user.
@@ -184,6 +197,30 @@ impl Roster {
         }
     }
 
+    /// When users were last told to be offline before the server's life.
+    pub fn restore_last_seen(&mut self, saved: impl IntoIterator<Item = (UserId, u64)>) {
+        let absence = |since| Absence {
+            since,
+            socket_id: None,
+            was_told: true,
+        };
+        let saved = saved.into_iter();
+        self.absences
+            .extend(saved.map(|(user_id, since)| (user_id, absence(since))));
+    }
+
+    /// When each user was last told to be offline, in ms since 1970.
+    pub fn last_seen(&self) -> impl Iterator<Item = (UserId, u64)> {
+        let told = self.absences.iter().filter(|(_, last)| last.was_told);
+        told.map(|(user_id, last)| (*user_id, last.since))
+    }
+
+    /// When this user was.
+    pub fn last_seen_of(&self, user_id: UserId) -> Option<u64> {
+        let last = self.absences.get(&user_id);
+        last.filter(|last| last.was_told).map(|last| last.since)
+    }
+
     /// Of whom something is known.
     pub fn users(&self) -> impl Iterator<Item = UserId> {
         self.users.keys().copied()
@@ -276,7 +313,8 @@ impl Roster {
             has_nothing || device.until().is_some_and(|until| until <= now.instant)
         };
         user.devices.retain(|device| !is_over(device));
-        let next = user.follows(now, user_id, id);
+        let last = self.absences.get(&user_id).copied();
+        let next = user.follows(now, user_id, id, last);
         let is_known = match &user.published {
             Some(known) => known.doing == next.doing && known.socket_id == next.socket_id,
             None => next.doing.is_none(),
@@ -301,6 +339,17 @@ impl Roster {
                 }
             }
         };
+        let is_news = matches!(change, Change::Tell(_));
+        if let Change::Tell(Published { activity, .. }) | Change::Known(activity) = &change
+            && activity.doing.is_none()
+        {
+            let absence = Absence {
+                since: activity.since,
+                socket_id: Some(activity.socket_id),
+                was_told: is_news || last.is_some_and(|last| last.was_told),
+            };
+            self.absences.insert(user_id, absence);
+        }
         self.settle(now, user_id);
         change
     }
@@ -338,8 +387,9 @@ impl User {
         self.devices.is_empty() && published.is_none_or(|known| known.doing.is_none())
     }
 
-    /// What follows from the reports: the highest state, and among equals the one that came last.
-    fn follows(&self, now: Now, user_id: UserId, id: SocketId) -> Activity {
+    /// What follows from the reports: the highest state, and among equals the one that came last. `last` is how the user
+    /// was offline before.
+    fn follows(&self, now: Now, user_id: UserId, id: SocketId, last: Option<Absence>) -> Activity {
         let held = self
             .devices
             .iter()
@@ -347,21 +397,18 @@ impl User {
         let top = held.max_by_key(|held| (held.doing.state.rank(), held.changed));
         let doing = top.map(|held| held.doing.clone());
         let state = doing.as_ref().map(|doing| doing.state);
+        // Of whom nobody has heard yet, everyone believes that it is as it was before.
         let known = self.published.as_deref();
-        let socket_id = match (top, known) {
-            (Some(held), _) => held.shown_as,
-            (None, Some(known)) => known.socket_id,
-            (None, None) => id,
-        };
-        let is_same_state =
-            |known: &&Activity| known.doing.as_ref().map(|doing| doing.state) == state;
+        let was = known.and_then(|known| Some(known.doing.as_ref()?.state));
+        let since = known.map(|known| known.since);
+        let since = since.or(last.map(|last| last.since));
+        let shown_as = known.map(|known| known.socket_id);
+        let shown_as = shown_as.or(last.and_then(|last| last.socket_id));
         Activity {
             user_id,
-            socket_id,
+            socket_id: top.map_or(shown_as.unwrap_or(id), |held| held.shown_as),
+            since: since.filter(|_| was == state).unwrap_or(now.ms),
             doing,
-            since: known
-                .filter(is_same_state)
-                .map_or(now.ms, |known| known.since),
         }
     }
 }

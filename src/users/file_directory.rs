@@ -111,11 +111,11 @@ impl FileDirectory {
         }
     }
 
-    /// Whether there is such a user, and it may enter. Cheap, and never waits.
-    pub fn may_enter(&self, id: UserId) -> bool {
+    /// The key with which this user may enter, if there is such a user, and it may. Cheap, and never waits.
+    pub fn key_of(&self, id: UserId) -> Option<KeyDigest> {
         let snapshot = self.snapshot();
-        let entry = snapshot.table.by_id(id);
-        entry.is_some_and(|entry| entry.user.may_enter())
+        let user = &snapshot.table.by_id(id)?.user;
+        user.may_enter().then_some(user.key_digest)
     }
 
     /// Takes over a new version of the file; says whether there was one, or what is wrong with it.
@@ -195,11 +195,6 @@ impl Directory for FileDirectory {
     }
 
     fn is_current(&self, user: &User) -> bool {
-        let snapshot = self.snapshot();
-        let now = snapshot
-            .table
-            .by_id(user.id)
-            .map(|entry| entry.user.as_ref());
-        now.is_some_and(|now| now.may_enter() && now.key_digest == user.key_digest)
+        self.key_of(user.id) == Some(user.key_digest)
     }
 }

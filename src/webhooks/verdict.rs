@@ -31,13 +31,23 @@ pub(super) enum Reason {
     Status(StatusCode),
 }
 
+/// What is the client's mistake by its number, and may be over soon. A proxy answers for a target that is down, or is
+/// being deployed, as if it were not there, or nobody might go in.
+const MAY_CHANGE: [StatusCode; 6] = [
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::GONE,
+    StatusCode::TOO_MANY_REQUESTS,
+];
+
 /// Whether a target that answers so has taken the change.
 pub(super) fn judge(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
     if status.is_success() {
         return Ok(());
     }
-    let may_change = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
-    if status.is_client_error() && !may_change.contains(&status) {
+    if status.is_client_error() && !MAY_CHANGE.contains(&status) {
         return Err(Failure::GivenUp(status));
     }
     Err(Failure::Later {

@@ -35,7 +35,8 @@ pub struct Owner(pub u32);
 /// Bounded: a client that makes more work than it takes is closed with [`CloseReason::Overflow`].
 pub struct Inbox {
     state: Mutex<State>,
-    /// How many bytes of frames may wait.
+    /// Behind how many bytes something more may wait. So one order may go beyond, and whoever takes what it gets can be
+    /// sent something of any size.
     capacity: usize,
     /// The session's handler has to look after something. Set before the order is pushed that wakes the session.
     alert: AtomicBool,
@@ -58,7 +59,7 @@ struct State {
 const ORDER_BYTES: usize = mem::size_of::<(Stamp, Order)>();
 
 impl Inbox {
-    /// An empty inbox in which at most `capacity` bytes may wait.
+    /// An empty inbox in which `capacity` bytes may wait, and one order more.
     pub fn new(capacity: usize) -> Self {
         Self {
             state: Mutex::default(),
@@ -88,11 +89,8 @@ impl Inbox {
             if state.closed {
                 return;
             }
-            state.bytes += order.cost();
-            if matches!(order, Order::Close(_)) {
-                state.closed = true;
-            }
-            if state.bytes > self.capacity {
+            let is_last = matches!(order, Order::Close(_));
+            if state.bytes > self.capacity && !is_last {
                 // What waits is given up at once: the client did not take it, and others need the memory.
                 state.orders = VecDeque::new();
                 state.closed = true;
@@ -100,6 +98,8 @@ impl Inbox {
                     .orders
                     .push_back((Stamp::next(), Order::Close(CloseReason::Overflow)));
             } else {
+                state.bytes += order.cost();
+                state.closed = is_last;
                 state.orders.push_back((Stamp::next(), order));
             }
             state.waker.take()
@@ -187,7 +187,7 @@ impl Inbox {
 }
 
 impl Order {
-    /// What it counts against the capacity. There is always room for the order to close.
+    /// What it counts against the capacity.
     fn cost(&self) -> usize {
         match self {
             Order::Send(frame) => ORDER_BYTES + frame.bytes().len(),
@@ -195,7 +195,8 @@ impl Order {
                 let bytes = frames.iter().map(|frame| frame.bytes().len());
                 ORDER_BYTES + mem::size_of_val(&**frames) + bytes.sum::<usize>()
             }
-            Order::Follow(_) | Order::Unfollow(_) => ORDER_BYTES,
+            Order::Follow(subscription) => ORDER_BYTES + subscription.cost(),
+            Order::Unfollow(_) => ORDER_BYTES,
             Order::Close(_) => 0,
         }
     }

@@ -5,6 +5,7 @@ use crate::engineio::Frame;
 use futures_util::stream::{self, FusedStream};
 use std::{
     collections::HashSet,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -133,6 +134,20 @@ impl Subscription {
 
     pub(super) fn owner(&self) -> Owner {
         self.owner
+    }
+
+    /// How many bytes it holds while it waits to be followed. Of an opening that others share it may soon be the last
+    /// holder, so that counts as well; what is in the ring is never its own.
+    pub(super) fn cost(&self) -> usize {
+        let opening = self
+            .head
+            .as_ref()
+            .map_or(0, |(_, frame)| frame.bytes().len());
+        // A hash table keeps an eighth of its places free, and a byte beside each.
+        let only = self.only.as_ref().map_or(0, |keys| {
+            (keys.capacity() + keys.capacity() / 7) * (mem::size_of::<Key>() + 1)
+        });
+        mem::size_of::<Self>() + mem::size_of_val(&*self.ring) + opening + only
     }
 
     /// The stamp of the next frame. `Ready(None)`: the topic is gone.
