@@ -1,10 +1,10 @@
-// The conformance program: what the official protocol suites ask of a server of Engine.IO, and of Socket.IO; and the official Engine.IO clients.
+// The conformance program: what the official protocol suites ask of a server of Engine.IO, and of Socket.IO; and the official clients of both.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import net from "node:net";
 import WebSocket from "ws";
-import { TRANSPORTS } from "./support/client.mjs";
+import { Client as SocketClient, TRANSPORTS, VERSIONS } from "./support/client.mjs";
 import { exampleTest } from "./support/example.mjs";
 import { RawSession } from "./support/raw.mjs";
 import { Inbox, within, DEADLINE_MS } from "./support/wait.mjs";
@@ -447,3 +447,34 @@ conformanceTest("Socket.IO on Engine.IO 3: the answer and the event come togethe
     assert.equal(await (await fetch(session)).text(), '2:4013:42["auth",{}]1:3');
     await fetch(session, { method: "post", body: "1:1" });
   }));
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Socket.IO with its official clients
+
+for (const [version, connect] of Object.entries(VERSIONS)) {
+  for (const [on, transports] of Object.entries(TRANSPORTS)) {
+    for (const namespace of ["/", "/custom"]) {
+      conformanceTest(`socket.io-client ${version}, ${on}, ${namespace}: auth, messages, acks, and many heartbeats`, { ...BOTH, PING_TIMEOUT: "2000" }, async (program) => {
+        const auth = { token: "é" };
+        // Version 2 has the query of a namespace instead, and nothing for the main one.
+        const isV2 = version === "2";
+        const client = await SocketClient.open(program, namespace, { connect, transports, ...(isV2 ? { query: auth } : { auth }) }).connected();
+        assert.deepEqual(await client.args("auth"), [isV2 && namespace === "/" ? {} : auth]);
+        const exchange = async () => {
+          for (const args of [[], [1, "é€😀", { a: [true, null] }], [Buffer.from([1, 2]), { x: [Buffer.alloc(0), Buffer.from([3])] }]]) {
+            client.emit("message", ...args);
+            // Nobody answers in the other namespace.
+            if (namespace !== "/") continue;
+            assert.deepEqual(await client.args("message-back"), args);
+            assert.deepEqual(await new Promise((resolve) => client.emit("message-with-ack", ...args, (...answer) => resolve(answer))), args);
+          }
+        };
+        await exchange();
+        await beats(client.socket.io.engine);
+        await exchange();
+        assert.equal(client.transport, transports.at(-1));
+        for (const event of ["disconnect", "auth", "message-back"]) assert.deepEqual(client.all(event), [], event);
+      });
+    }
+  }
+}
