@@ -151,6 +151,38 @@ exampleTest("tour", "events, acks both ways, binary, arguments", ANY_PORT, async
   assert.deepEqual({ ...second, deep: [1, { bytes: Buffer.from(second.deep[1].bytes) }] }, nested);
 });
 
+exampleTest("tour", "many are asked, one is whispered to", ANY_PORT, async (program) => {
+  const [red, purple, silent, blue] = await Promise.all([0, 1, 2, 3].map(() => Guest.join(program)));
+  for (const guest of [red, purple, silent]) {
+    guest.socket.emit("join", "red");
+    await guest.all("nothing");
+  }
+  red.socket.on("vote", (_, answer) => answer("not asked by itself"));
+  purple.socket.on("vote", (question, answer) => answer(`${question} yes`));
+  silent.socket.on("vote", () => silent.socket.disconnect());
+  blue.socket.on("vote", (_, answer) => answer("in another room"));
+  red.socket.emit("vote", "red", "tea?");
+  assert.deepEqual(await red.next("votes"), [["tea? yes"], 0]);
+  blue.socket.emit("vote", "red", "coffee?");
+  assert.deepEqual(await blue.next("votes"), [["coffee? yes", "not asked by itself"], 0]);
+
+  red.socket.emit("whisper", blue.id, "psst");
+  assert.deepEqual(await blue.next("whispered"), [red.id, "psst"]);
+  red.socket.emit("whisper", "nobody", "psst");
+  assert.deepEqual(await red.next("failed"), ["argument 0: not the id of a socket"]);
+  red.socket.emit("whisper", silent.id, "psst");
+  assert.deepEqual(await red.next("failed"), ["nobody is there"]);
+});
+
+exampleTest("tour", "two namespaces reach each other", ANY_PORT, async (program) => {
+  const guest = await Guest.join(program);
+  const admin = await Guest.join(program, { path: "/admin", auth: { token: "secret" } });
+  guest.socket.emit("call");
+  assert.deepEqual(await admin.next("called"), [guest.id]);
+  admin.socket.emit("announce", "closing", { at: Buffer.from("5") });
+  assert.deepEqual(await guest.next("announcement"), ["closing", { at: Buffer.from("5") }]);
+});
+
 exampleTest("tour", "rooms and broadcasts, volatile, disconnects", ANY_PORT, async (program) => {
   const [red, purple, blue, none] = await Promise.all([0, 1, 2, 3].map(() => Guest.join(program)));
   for (const [guest, ...rooms] of [[red, "red"], [purple, "red", "blue"], [blue, "blue"]]) {
@@ -202,6 +234,13 @@ exampleTest("tour", "a client of version 2, and settings", ANY_PORT, async (prog
   const opening = await (await fetch(`${program.url}/socket.io/?EIO=4&transport=polling`)).text();
   const { pingInterval, maxPayload } = JSON.parse(opening.slice(1));
   assert.deepEqual({ pingInterval, maxPayload }, { pingInterval: 10_000, maxPayload: 100_000 });
+
+  const guest = await Guest.join(program);
+  const bytes = [1, 2, 3].map((byte) => Buffer.from([byte]));
+  guest.socket.emit("forward", ...bytes);
+  assert.deepEqual(await guest.next("forwarded"), bytes);
+  guest.socket.emit("forward", ...bytes, Buffer.alloc(0));
+  assert.match((await guest.next("disconnect"))[0], /^transport (close|error)$/);
 });
 
 test("shutdown: clients are told, and it takes no longer than it has to", { timeout: 60_000 }, async () => {
