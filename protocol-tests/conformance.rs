@@ -76,25 +76,46 @@ impl SessionHandler for Echoer {
     }
 }
 
-/// A namespace of the Socket.IO suite. What it keeps for a socket is the auth payload.
+/// A namespace of the Socket.IO suite.
 struct Suite {
     /// Whether it answers events.
     answers: bool,
 }
 
+/// How long the `auth` event is put off in Engine.IO 4. That suite listens for one frame at a time, and its WebSocket
+/// hands over all frames of a TCP segment at once: of an event right behind the answer to its CONNECT it would hear
+/// nothing. The suite for version 3 wants both together.
+const PAUSE: Duration = Duration::from_millis(20);
+
+struct Guest {
+    auth: Box<RawValue>,
+    pause: Option<Duration>,
+}
+
 impl Namespace for Suite {
     type Handshake = Handshake;
-    type Data = Box<RawValue>;
+    type Data = Guest;
 
-    async fn admit(&self, _: &Arc<Handshake>, auth: Auth) -> Result<Box<RawValue>, Refused> {
-        Ok(auth.get()?)
+    async fn admit(&self, handshake: &Arc<Handshake>, auth: Auth) -> Result<Guest, Refused> {
+        let is_v3 = handshake.query("EIO").is_some_and(|version| version == "3");
+        Ok(Guest {
+            auth: auth.get()?,
+            pause: (!is_v3).then_some(PAUSE),
+        })
     }
 
-    fn on_connect(&self, socket: &Socket<Box<RawValue>>) {
-        report(socket.emit("auth", (socket.data(),)));
+    fn on_connect(&self, socket: &Socket<Guest>) {
+        let Some(pause) = socket.data().pause else {
+            return welcome(socket);
+        };
+        let socket = socket.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            welcome(&socket);
+        });
     }
 
-    fn on_event(&self, socket: &Socket<Box<RawValue>>, mut event: Event<'_>) {
+    fn on_event(&self, socket: &Socket<Guest>, mut event: Event<'_>) {
         let ack = event.take_ack();
         match (event.name(), ack) {
             ("message", _) if self.answers => {
@@ -104,6 +125,10 @@ impl Namespace for Suite {
             _ => {}
         }
     }
+}
+
+fn welcome(socket: &Socket<Guest>) {
+    report(socket.emit("auth", (&socket.data().auth,)));
 }
 
 fn report(outcome: Result<(), EncodeError>) {

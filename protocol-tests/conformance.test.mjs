@@ -1,10 +1,10 @@
-// The conformance program: what the official protocol suites ask of a server of Engine.IO, and of Socket.IO; and the official Engine.IO clients.
+// The conformance program: what the official protocol suites ask of a server of Engine.IO, and of Socket.IO; and the official clients of both.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import net from "node:net";
 import WebSocket from "ws";
-import { TRANSPORTS } from "./support/client.mjs";
+import { Client as SocketClient, TRANSPORTS, VERSIONS } from "./support/client.mjs";
 import { exampleTest } from "./support/example.mjs";
 import { RawSession } from "./support/raw.mjs";
 import { Inbox, within, DEADLINE_MS } from "./support/wait.mjs";
@@ -42,6 +42,14 @@ class Client {
   }
 }
 
+/** Waits for six heartbeats: version 3 tells of the server's pongs, version 4 of the server's pings. */
+function beats(engine) {
+  let count = 0;
+  return within(DEADLINE_MS, "six heartbeats", new Promise((resolve) => {
+    for (const kind of ["ping", "pong"]) engine.on(kind, () => (count += 1) === 6 && resolve());
+  }));
+}
+
 /** All but U+001E in a text, which version 4 cannot carry on long-polling: it is what stands between two packets. */
 const MESSAGES = ["", "hello", "é€😀", "\u0000", "4", "b4", "x".repeat(100_000), Buffer.alloc(0), Buffer.from([1, 2, 3]), Buffer.from([4]), Buffer.alloc(70_000, 0x1e)];
 
@@ -66,17 +74,7 @@ for (const { name, connect } of GENERATIONS) {
     conformanceTest(`${name}, ${on}: it lives for many heartbeats`, BOTH, async (program) => {
       const client = new Client(program, connect, { transports });
       await client.opened;
-      let beats = 0;
-      const many = new Promise((resolve) => {
-        const count = () => {
-          beats += 1;
-          if (beats === 6) resolve();
-        };
-        // Version 3 tells of the server's pongs, version 4 of the server's pings.
-        client.engine.on("ping", count);
-        client.engine.on("pong", count);
-      });
-      assert.equal(await within(DEADLINE_MS, "six heartbeats", Promise.race([many, client.closed.then((reason) => reason)])), undefined);
+      await Promise.race([beats(client.engine), client.closed.then((reason) => assert.fail(reason))]);
       client.engine.send("still there");
       assert.equal(await client.next(), "still there");
     });
@@ -286,12 +284,8 @@ conformanceTest("Socket.IO: who leaves a namespace, or the last, keeps the other
 
 conformanceTest("Socket.IO: messages and acks, plain and binary; another namespace hears nothing of them", CALM, async (program) => {
   const session = await RawSession.open(program, null);
-  session.send("40");
-  session.send('40/custom,{"a":1}');
-  for (const start of ['40{"sid":"', '42["auth",{}]', '40/custom,{"sid":"', '42/custom,["auth",{"a":1}]']) {
-    const frame = await session.frame();
-    assert.ok(frame.startsWith(start), `${frame} instead of ${start}`);
-  }
+  await join(session);
+  await join(session, "/custom,", { a: 1 });
   const args = '1,"2",{"3":[true]},null,"é\\ud800 \\u0000",1e400,123456789012345678901234567890';
   const [one, two] = ['{"_placeholder":true,"num":0}', '{"_placeholder":true,"num":1}'];
   const bytes = [Buffer.from([1, 2, 3]), Buffer.alloc(0)];
@@ -313,3 +307,174 @@ conformanceTest("Socket.IO: messages and acks, plain and binary; another namespa
     for (const packet of expected) assert.deepEqual(await session.frame(), packet);
   }
 });
+
+// ---------------------------------------------------------------------------------------------------------------------
+// As the official suite for Socket.IO listens: for one frame at a time
+
+const ROUNDS = 5;
+
+/**
+ * Plays it some times. A client that stands still for as long as the event is put off finds both frames at once after all, and loses one of them: on
+ * a busy machine that may happen once.
+ */
+async function rounds(play) {
+  let mayLose = true;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    try {
+      await play();
+    } catch (error) {
+      if (!mayLose || !error.message.startsWith("waited")) throw error;
+      mayLose = false;
+    }
+  }
+}
+
+/** A WebSocket on `/socket.io/`. */
+function plainSocket({ port, adopt }, version) {
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/socket.io/?EIO=${version}&transport=websocket`);
+  ws.binaryType = "arraybuffer";
+  ws.on("error", () => {});
+  adopt(() => ws.terminate());
+  return ws;
+}
+
+/** What the next frame says, or the close. Whatever comes while nobody listens is lost. */
+async function hear(ws, type = "message") {
+  const { data } = await within(DEADLINE_MS, `a ${type}`, new Promise((resolve) => ws.addEventListener(type, resolve, { once: true })));
+  return data;
+}
+
+/** The next frames, by a listener that stays. */
+function hearAll(ws, count) {
+  return within(DEADLINE_MS, `${count} frames`, new Promise((resolve) => {
+    const frames = [];
+    ws.addEventListener("message", ({ data }) => frames.push(data) === count && resolve(frames));
+  }));
+}
+
+/** A client of version 4 in the main namespace. */
+async function plainGuest(program) {
+  const ws = plainSocket(program, 4);
+  await hear(ws);
+  ws.send("40");
+  await hear(ws);
+  await hear(ws);
+  return ws;
+}
+
+const [ONE, TWO] = [Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5, 6)];
+const PLACEHOLDERS = '{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}';
+
+/** What a guest sends, and hears. */
+const EXCHANGES = {
+  "a message": [['42["message",1,"2",{"3":[true]}]'], ['42["message-back",1,"2",{"3":[true]}]']],
+  "an ack": [['42456["message-with-ack",1,"2",{"3":[false]}]'], ['43456[1,"2",{"3":[false]}]']],
+  "bytes": [[`452-["message",${PLACEHOLDERS}]`, ONE, TWO], [`452-["message-back",${PLACEHOLDERS}]`, ONE.buffer, TWO.buffer]],
+  "an ack with bytes": [[`452-789["message-with-ack",${PLACEHOLDERS}]`, ONE, TWO], [`462-789[${PLACEHOLDERS}]`, ONE.buffer, TWO.buffer]],
+  "an unknown namespace": [["40/random"], ['44/random,{"message":"Invalid namespace"}']],
+};
+
+for (const [what, [sent, expected]] of Object.entries(EXCHANGES)) {
+  conformanceTest(`Socket.IO, one frame at a time: ${what}`, CALM, (program) =>
+    rounds(async () => {
+      const ws = await plainGuest(program);
+      const heard = hearAll(ws, expected.length);
+      for (const packet of sent) ws.send(packet);
+      assert.deepEqual(await heard, expected);
+      ws.terminate();
+    }));
+}
+
+for (const [where, payload] of [["", ""], ["", '{"token":"123"}'], ["/custom,", ""], ["/custom,", '{"token":"abc"}']]) {
+  conformanceTest(`Socket.IO, one frame at a time: 40${where}${payload}`, CALM, (program) =>
+    rounds(async () => {
+      const ws = plainSocket(program, 4);
+      assert.equal((await hear(ws))[0], "0");
+      ws.send(`40${where}${payload}`);
+      const answer = await hear(ws);
+      assert.ok(answer.startsWith(`40${where}{`), answer);
+      assert.deepEqual(Object.keys(JSON.parse(answer.slice(2 + where.length))), ["sid"]);
+      assert.equal(await hear(ws), `42${where}["auth",${payload || "{}"}]`);
+      ws.terminate();
+    }));
+}
+
+conformanceTest("Socket.IO, one frame at a time: out of one namespace, out of the main one, out of all", { PING_INTERVAL: "1000" }, (program) =>
+  rounds(async () => {
+    const ws = await plainGuest(program);
+    ws.send("40/custom");
+    assert.match(await hear(ws), /^40\/custom,\{/);
+    assert.equal(await hear(ws), '42/custom,["auth",{}]');
+    ws.send("41/custom");
+    ws.send('42["message","to the main namespace"]');
+    assert.equal(await hear(ws), '42["message-back","to the main namespace"]');
+    ws.send("41");
+    assert.equal(await hear(ws), "2", "the connection stays");
+    ws.terminate();
+    const broken = await plainGuest(program);
+    broken.send("4abc");
+    await hear(broken, "close");
+  }));
+
+conformanceTest("Socket.IO: who is gone before its event hears nothing of it", CALM, async (program) => {
+  const session = await RawSession.open(program, null);
+  for (const packet of ["40", "41", "40/custom,"]) session.send(packet);
+  assert.match(await session.frame(), /^40\{/);
+  assert.match(await session.frame(), /^40\/custom,\{/);
+  assert.equal(await session.frame(), '42/custom,["auth",{}]');
+});
+
+conformanceTest("Socket.IO on Engine.IO 3: the answer and the event come together, and a pong behind them", CALM, (program) =>
+  rounds(async () => {
+    const ws = plainSocket(program, 3);
+    const [opening, ...rest] = await hearAll(ws, 3);
+    assert.equal(opening[0], "0");
+    assert.deepEqual(rest, ["40", '42["auth",{}]']);
+    ws.send("2");
+    assert.equal(await hear(ws), "3");
+    for (const [sent, auth] of [["40/custom", "{}"], ["40/custom?token=abc,", '{"token":"abc"}']]) {
+      const heard = hearAll(ws, 2);
+      ws.send(sent);
+      assert.deepEqual(await heard, ["40/custom,", `42/custom,["auth",${auth}]`]);
+      ws.send("41/custom");
+    }
+    ws.terminate();
+
+    const base = `${program.url}/socket.io/?EIO=3&transport=polling`;
+    const [, sid] = /"sid":"([^"]*)"/.exec(await (await fetch(base)).text());
+    const session = `${base}&sid=${sid}`;
+    assert.equal(await (await fetch(session, { method: "post", body: "1:2" })).text(), "ok");
+    assert.equal(await (await fetch(session)).text(), '2:4013:42["auth",{}]1:3');
+    await fetch(session, { method: "post", body: "1:1" });
+  }));
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Socket.IO with its official clients
+
+for (const [version, connect] of Object.entries(VERSIONS)) {
+  for (const [on, transports] of Object.entries(TRANSPORTS)) {
+    for (const namespace of ["/", "/custom"]) {
+      conformanceTest(`socket.io-client ${version}, ${on}, ${namespace}: auth, messages, acks, and many heartbeats`, { ...BOTH, PING_TIMEOUT: "2000" }, async (program) => {
+        const auth = { token: "é" };
+        // Version 2 has the query of a namespace instead, and nothing for the main one.
+        const isV2 = version === "2";
+        const client = await SocketClient.open(program, namespace, { connect, transports, ...(isV2 ? { query: auth } : { auth }) }).connected();
+        assert.deepEqual(await client.args("auth"), [isV2 && namespace === "/" ? {} : auth]);
+        const exchange = async () => {
+          for (const args of [[], [1, "é€😀", { a: [true, null] }], [Buffer.from([1, 2]), { x: [Buffer.alloc(0), Buffer.from([3])] }]]) {
+            client.emit("message", ...args);
+            // Nobody answers in the other namespace.
+            if (namespace !== "/") continue;
+            assert.deepEqual(await client.args("message-back"), args);
+            assert.deepEqual(await new Promise((resolve) => client.emit("message-with-ack", ...args, (...answer) => resolve(answer))), args);
+          }
+        };
+        await exchange();
+        await beats(client.socket.io.engine);
+        await exchange();
+        assert.equal(client.transport, transports.at(-1));
+        for (const event of ["disconnect", "auth", "message-back"]) assert.deepEqual(client.all(event), [], event);
+      });
+    }
+  }
+}

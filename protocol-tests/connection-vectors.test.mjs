@@ -41,7 +41,7 @@ function play(session, items) {
   }
 }
 
-for (const { name, send, expect, close, stored = [] } of load("connection-vectors.json")) {
+for (const { name, send, expect, close, log, stored = [] } of load("connection-vectors.json")) {
   serverTest(`vector: ${name}`, { users: ["alice", "bob"] }, async (server) => {
     const session = await RawSession.open(server, "alice");
     const sids = new Set([session.handshake.sid]);
@@ -57,6 +57,8 @@ for (const { name, send, expect, close, stored = [] } of load("connection-vector
       }
     }
     if (close !== undefined) assert.equal(await session.closed(), close === true ? NO_STATUS : close);
+    if (log === undefined) assert.doesNotMatch(server.stderr, /the client sent/);
+    else await server.logged(new RegExp(`: the client sent ${log}\n`));
 
     // Somebody else comes: the server goes on, and knows what it should know.
     const late = await RawSession.join(server, "bob");
@@ -73,14 +75,21 @@ for (const { name, send, expect, close, stored = [] } of load("connection-vector
 // ---------------------------------------------------------------------------------------------------------------------
 // The packet tables, sent to the server
 
+/** It costs the connection, and the log says why. */
+async function violates(server, session, wire) {
+  const from = server.stderr.length;
+  session.send(wire);
+  assert.equal(await session.closed(), NO_STATUS);
+  await server.logged(/: the client sent .+\n.*: parse error\n/, from);
+}
+
 sharedServerTest("every bad row of socketio-packets.json closes the connection", {}, async (server, t) => {
   for (const row of load("socketio-packets.json").filter((row) => row.error)) {
     await t.test(title(row.wire), async () => {
       const wire = text(row.wire);
       // A second CONNECT would be closed for another reason.
       const session = await (wire.startsWith("0") ? RawSession.open : RawSession.join)(server, "alice");
-      session.send(`4${wire}`);
-      assert.equal(await session.closed(), NO_STATUS);
+      await violates(server, session, `4${wire}`);
     });
   }
 });
@@ -89,8 +98,7 @@ sharedServerTest("every bad row of engineio-packets.json closes the connection",
   for (const row of load("engineio-packets.json").filter((row) => row.error)) {
     await t.test(title(row.wire), async () => {
       const session = await RawSession.join(server, "alice");
-      session.send(text(row.wire));
-      assert.equal(await session.closed(), NO_STATUS);
+      await violates(server, session, text(row.wire));
     });
   }
 });

@@ -43,5 +43,5 @@ for (const [on, transports] of Object.entries(TRANSPORTS)) {
     assert.deepEqual({ user_id, state }, { user_id: server.id("bob"), state: "OFFLINE" });
   });
 
-  exampleTest("support-server", `python-socketio, ${on}: namespaces, acks, binary`, {}, (program) => python(program, "support", program.url, transports.join()));
+  exampleTest("support-server", `python-socketio, ${on}: namespaces, acks, binary`, { RECOVERY: "0" }, (program) => python(program, "support", program.url, transports.join()));
 }

@@ -343,6 +343,16 @@ fn what_is_kept_has_limits() {
     assert_eq!(back, [false, true, true], "the first is forgotten");
 }
 
+/// What the program is shown of an auth payload.
+fn shown(world: &World, payload: &str) -> Value {
+    world.lobby.notes();
+    let heard = world.connect(payload).hears();
+    assert!(heard[0].starts_with("40{"), "{heard:?}");
+    let notes = world.lobby.notes();
+    let auth = notes[0].strip_prefix("in false ").unwrap();
+    serde_json::from_str(auth).unwrap()
+}
+
 #[test]
 fn nonsense_is_no_claim() {
     let world = World::new(Some(Recovery::default()));
@@ -350,25 +360,45 @@ fn nonsense_is_no_claim() {
     world.lose(connection, CloseReason::TransportClosed);
     let Memory { pid, offset, .. } = &memory;
     for payload in [
-        json!({ "pid": pid }),
         json!({ "offset": offset }),
-        json!({ "pid": pid, "offset": 0 }),
         json!({ "pid": [pid], "offset": offset }),
         json!({ "pid": "__proto__", "offset": offset }),
         json!({ "pid": "", "offset": "" }),
         json!({ "pid": null, "offset": null }),
+        json!({ "pid": { "pid": pid } }),
     ] {
-        let heard = world.connect(&payload.to_string()).hears();
-        assert!(heard[0].starts_with("40{"), "{heard:?}");
-        assert!(!heard[0].contains(pid));
+        let mut payload = payload;
+        payload["name"] = json!("ann");
+        let seen = shown(&world, &payload.to_string());
+        assert_eq!(seen, json!({ "name": "ann" }), "{payload}");
     }
-    // It is still there for the one who knows; an offset that never was loses it.
-    let wrong = Memory {
-        offset: "12345".to_owned(),
-        ..memory.clone()
-    };
-    assert!(!world.come_back(&wrong).2);
-    assert!(!world.come_back(&memory).2);
+    // However it is spelled.
+    let spelled = format!(r#"{{"p\u0069d":"{pid}x","pid":1,"of\u0066set":"{offset}"}}"#);
+    assert_eq!(shown(&world, &spelled), json!({}));
+    // A name that is no text hides nothing behind it.
+    let heard = world
+        .connect(&format!(r#"{{"\ud800":1,"pid":"{pid}"}}"#))
+        .hears();
+    assert!(heard[0].starts_with(r#"44{"message":"auth: "#), "{heard:?}");
+    // It is still there for the one who knows.
+    assert!(world.come_back(&memory).2);
+}
+
+#[test]
+fn a_pid_that_was_shown_is_used_up() {
+    let world = World::new(Some(Recovery::default()));
+    // The first is what an official client says that has heard no event.
+    for offset in [None, Some(json!("12345")), Some(json!("")), Some(json!(0))] {
+        let (connection, memory) = world.newcomer();
+        world.lose(connection, CloseReason::TransportClosed);
+        let mut claim = json!({ "pid": memory.pid, "name": "ann" });
+        if let Some(offset) = &offset {
+            claim["offset"] = offset.clone();
+        }
+        let seen = shown(&world, &claim.to_string());
+        assert_eq!(seen, json!({ "name": "ann" }), "not for the program");
+        assert!(!world.come_back(&memory).2, "{offset:?}");
+    }
 }
 
 #[test]

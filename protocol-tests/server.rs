@@ -18,7 +18,7 @@ use rollcall::{
         outbound::{Repair, Subscription, Topic},
     },
     server::{Answer, Handler, Limits, bind, serve},
-    socketio::{self, DisconnectReason, Socket},
+    socketio::{self, Auth, DisconnectReason, Event, Namespace, Refused, Socket},
 };
 use std::{
     future::pending,
@@ -31,8 +31,8 @@ use std::{
 };
 use support::{
     ACCEPT, BINARY, CLOSE, CONTINUATION, Client, FIN, Happened, LARGE, MANY, OPEN, PING, PONG,
-    Poller, Recorder, Seen, Setup, TEXT, TestEngine, closed, head, large, masked, milliseconds,
-    roomy_with_write_timeout, run, text_frame, until, upgrade_request,
+    Poller, Random, Recorder, Seen, Server, Setup, TEXT, TestEngine, closed, head, large, masked,
+    milliseconds, roomy_with_write_timeout, run, text_frame, until, upgrade_request,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -458,6 +458,113 @@ fn messages_may_come_in_fragments_with_control_frames_between() {
             assert_eq!(client.see().await, Seen::Pong(vec![cut as u8]));
             assert_eq!(client.text().await.as_bytes(), message);
         }
+    });
+}
+
+/// Sends each event back, with all that came with it.
+struct Mirror;
+
+impl Namespace for Mirror {
+    type Handshake = String;
+    type Data = ();
+
+    async fn admit(&self, _: &Arc<String>, _: Auth) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn on_event(&self, socket: &Socket<()>, event: Event<'_>) {
+        let sent = socket.emit(event.name(), event.arguments());
+        sent.expect("what a client may say a program may say");
+    }
+}
+
+/// An event, with attachments perhaps, as the messages that it is made of.
+fn any_event(random: &mut Random) -> Vec<Seen> {
+    let length = match random.below(20) {
+        0 => 70_000,
+        1..=4 => random.below(1_000),
+        _ => random.below(20),
+    };
+    let letters = ["a", "é", "€", "😀", "\\u0000", "\\\\", "[{"];
+    let mut letter = || letters[random.below(letters.len() as u64) as usize];
+    let text: String = (0..length).map(|_| letter()).collect();
+    let count = random.below(11).saturating_sub(7);
+    let placeholders: String = (0..count)
+        .map(|num| format!(",{{\"_placeholder\":true,\"num\":{num}}}"))
+        .collect();
+    let kind = match count {
+        0 => "42".to_owned(),
+        _ => format!("45{count}-"),
+    };
+    let mut messages = vec![Seen::Text(format!(
+        "{kind}[\"mirror\",\"{text}\"{placeholders}]"
+    ))];
+    for _ in 0..count {
+        let length = random.below(300);
+        let bytes = (0..length).map(|_| random.next() as u8).collect();
+        messages.push(Seen::Binary(bytes));
+    }
+    messages
+}
+
+/// A message in up to four fragments, some of them empty, with control frames between.
+fn in_fragments(random: &mut Random, message: &Seen) -> Vec<u8> {
+    let (kind, payload) = match message {
+        Seen::Text(text) => (TEXT, text.as_bytes()),
+        Seen::Binary(bytes) => (BINARY, &bytes[..]),
+        other => panic!("no message: {other:?}"),
+    };
+    let mut ends: Vec<usize> = (0..random.below(4))
+        .map(|_| random.below(payload.len() as u64 + 1) as usize)
+        .collect();
+    ends.sort_unstable();
+    let (mut frames, mut kind, mut start) = (Vec::new(), kind, 0);
+    for end in ends {
+        frames.extend(masked(kind, &payload[start..end]));
+        if random.chance(30) {
+            frames.extend(masked(FIN | PING, b"between"));
+        }
+        (kind, start) = (CONTINUATION, end);
+    }
+    frames.extend(masked(FIN | kind, &payload[start..]));
+    frames
+}
+
+#[test]
+fn packets_arrive_whole_wherever_they_are_cut() {
+    run(async {
+        let server = Server::start(Arc::new(Mirror), str::to_owned, Setup::default());
+        for seed in 1..=40 {
+            let mut random = Random::new(seed);
+            let mut client = Client::join(server.address, "alice").await;
+            for _ in 0..5 {
+                let events = 1 + random.below(4);
+                let messages: Vec<Seen> =
+                    (0..events).flat_map(|_| any_event(&mut random)).collect();
+                let bytes: Vec<u8> = messages
+                    .iter()
+                    .flat_map(|message| in_fragments(&mut random, message))
+                    .collect();
+                // What TCP makes of them.
+                let mut rest = &bytes[..];
+                while !rest.is_empty() {
+                    let longest = if random.chance(50) { 10 } else { 10_000 };
+                    let length = 1 + random.below(longest).min(rest.len() as u64 - 1);
+                    let (segment, others) = rest.split_at(length as usize);
+                    client.write(segment).await;
+                    tokio::task::yield_now().await;
+                    rest = others;
+                }
+                for message in messages {
+                    let mut seen = client.see().await;
+                    while let Seen::Pong(_) = seen {
+                        seen = client.see().await;
+                    }
+                    assert_eq!(seen, message, "seed {seed}");
+                }
+            }
+        }
+        server.stop().await;
     });
 }
 

@@ -914,6 +914,53 @@ fn answers_of_the_client_find_their_questions() {
 }
 
 #[test]
+fn a_question_to_many_has_the_answers_of_all_who_give_one() {
+    let world = World::new();
+    let clients = [(); 5].map(|()| world.join());
+    let mut sessions = Vec::new();
+    for (at, (mut session, socket)) in clients.into_iter().enumerate() {
+        // Their numbers are their own.
+        (0..at).for_each(|_| drop(socket.emit_with_ack("before", ()).unwrap()));
+        session.hears();
+        socket.join("red");
+        sessions.push((session, socket));
+    }
+    let except = sessions[4].1.id().to_string();
+    let chosen = world.main.to("red").except(&except);
+    assert!(matches!(
+        chosen.emit_with_ack("connect", ()).err(),
+        Some(EncodeError::ReservedName)
+    ));
+    let mut replies = chosen.emit_with_ack("q", (1,)).unwrap();
+    assert_eq!(replies.missing(), 4);
+    assert!(now(pin!(replies.next())).is_none());
+    for (at, (session, _)) in sessions.iter_mut().enumerate() {
+        let asked = session.hears().pop();
+        assert_eq!(asked, (at < 4).then(|| format!(r#"2{at}["q",1]"#)));
+    }
+    // One goes, one keeps silent.
+    sessions[2].0.says("32[2]");
+    sessions[0].0.says("30[0]");
+    sessions[3].0.says("1");
+    let mut heard = Vec::new();
+    while let Some(Some((socket, answer))) = now(pin!(replies.next())) {
+        heard.push((socket.id(), answer.ok().map(|it| it.get::<u8>(0).unwrap())));
+    }
+    let id = |at: usize| sessions[at].1.id();
+    let expected = [(id(2), Some(2)), (id(0), Some(0)), (id(3), None)];
+    heard.sort_unstable();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(heard, expected);
+    assert_eq!(replies.missing(), 1);
+    sessions[1].0.says("31[1]");
+    assert!(matches!(now(pin!(replies.next())), Some(Some(_))));
+    assert!(matches!(now(pin!(replies.next())), Some(None)));
+    let mut nobody = world.main.to("blue").emit_with_ack("q", ()).unwrap();
+    assert!(matches!(now(pin!(nobody.next())), Some(None)));
+}
+
+#[test]
 fn an_answer_to_a_question_that_was_dropped_is_ignored() {
     let world = World::new();
     let (mut session, socket) = world.join();
@@ -1271,6 +1318,60 @@ fn attachments_are_limited_in_number_bytes_and_time() {
     session.says(&header("1"));
     session.attaches(b"a");
     assert_eq!(session.client.deadline(), None, "complete");
+}
+
+#[test]
+fn how_many_attachments_a_client_may_send_is_the_programs_to_say() {
+    for max_attachments in [0, 1, 2, 40, 255] {
+        let settings = Settings {
+            max_attachments,
+            ..Settings::default()
+        };
+        let world = World::with(settings);
+        for count in [1, 2, 10, 11, 40, 41, 255, 256] {
+            let (mut session, _) = world.join_quietly();
+            let header = format!("5{count}-[\"m\"]");
+            if count > u32::from(max_attachments) {
+                let refused = session.breaks_by(&header);
+                assert!(matches!(refused, Violation::Packet(_)), "{refused:?}");
+                continue;
+            }
+            session.says(&header);
+            for _ in 1..count {
+                session.attaches(b"x");
+            }
+            assert_eq!(world.told(), NOTHING, "one is missing");
+            session.attaches(b"x");
+            assert_eq!(world.told().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn the_id_of_a_socket_is_its_text() {
+    let id = SocketId::random().unwrap();
+    let text = serde_json::to_string(&id).unwrap();
+    assert_eq!(text, format!("\"{id}\""));
+    assert_eq!(serde_json::from_str::<SocketId>(&text).unwrap(), id);
+    // Every character may be written as an escape.
+    let escaped = format!("\"\\u{:04x}{}", text.as_bytes()[1], &text[2..]);
+    assert_eq!(serde_json::from_str::<SocketId>(&escaped).unwrap(), id);
+    let shorter = format!("{}\"", &text[..20]);
+    let longer = format!("\"A{}", &text[1..]);
+    for nonsense in [
+        "\"\"",
+        "7",
+        "null",
+        "[]",
+        &shorter,
+        &longer,
+        "\"!!!!!!!!!!!!!!!!!!!!\"",
+    ] {
+        let error = serde_json::from_str::<SocketId>(nonsense).unwrap_err();
+        assert!(!error.to_string().is_empty(), "{nonsense}");
+    }
+    let map: HashMap<SocketId, u8> = serde_json::from_str(&format!("{{{text}:1}}")).unwrap();
+    assert_eq!(map[&id], 1);
 }
 
 #[test]

@@ -1,216 +1,192 @@
-//! The server that tests of Socket.IO clients need: `cargo run --release --example support-server`.
+//! The server that socket.io-client's own tests need: `cargo run --release --example support-server`.
 //!
-//! Listens on 127.0.0.1 at `PORT` (3210), for anyone, clients of version 2 included. Every namespace answers the same
-//! events, those of [`answer`]; they differ in whom they let in. With `RECOVERY=1` lost connections are recovered.
+//! Listens on 127.0.0.1 at `PORT` (3210), with the namespaces, events and settings that those tests expect, for clients
+//! of version 2 as well. [`ours`] has what our own tests want besides. With `RECOVERY=0` lost connections are not
+//! recovered.
 
 use bytes::Bytes;
+use hyper::http::request::Parts;
 use rollcall::{
-    server::{Anyone, Cors, Endpoint, Engine, Handshake, Settings, bind},
+    engineio::Timing,
+    server::{Admission, Anyone, Cors, Denied, Endpoint, Engine, Handshake, Settings, bind},
     socketio::{self, Ack, Auth, DisconnectReason, Event, Namespace, Recovery, Refused, SocketIo},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use std::{
     collections::BTreeMap,
     env,
     error::Error,
     future::pending,
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
-use tokio::time::timeout;
+
+#[path = "support_server/ours.rs"]
+mod ours;
 
 /// A namespace, by whom it lets in.
 enum Suite {
     Anyone,
+    /// Anyone, who is told its handshake, and nothing else unasked.
+    Telling,
     /// Anyone, unless there is a `fail` in the query.
     Willing,
+    Nobody,
     /// Who has the token in its auth payload; a client of version 2, in the query of the namespace.
     Token,
-    Nobody,
     /// Nobody ever learns whether it may.
     Silent,
 }
 
-/// What is kept for a socket: how its client introduced itself.
-struct Introduction {
+/// What is kept for a socket.
+struct Guest {
     handshake: Arc<Handshake>,
     auth: Box<RawValue>,
+    /// The last of the [`PARCELS`] that was right.
+    parcel: Mutex<&'static str>,
 }
 
-type Socket = socketio::Socket<Introduction>;
+type Socket = socketio::Socket<Guest>;
+type Outcome = Result<(), Box<dyn Error>>;
 
 impl Namespace for Suite {
     type Handshake = Handshake;
-    type Data = Introduction;
+    type Data = Guest;
 
-    async fn admit(&self, handshake: &Arc<Handshake>, auth: Auth) -> Result<Introduction, Refused> {
+    async fn admit(&self, handshake: &Arc<Handshake>, auth: Auth) -> Result<Guest, Refused> {
+        let auth: Box<RawValue> = auth.get()?;
         match (self, handshake.query("fail")) {
             (Self::Willing, Some(why)) => {
-                return Err(Refused::new("Auth failed (main namespace)")
-                    .with_data(&json!({ "why": why }))?);
-            }
-            (Self::Token, _) if auth.get::<Value>()?.get("token") != Some(&json!("secret")) => {
-                return Err(Refused::new("Wrong token"));
+                let refused = Refused::new("Auth failed (main namespace)");
+                return Err(refused.with_data(&json!({ "why": why }))?);
             }
             (Self::Nobody, _) => return Err(Refused::new("Auth failed (custom namespace)")),
+            (Self::Token, _) if !auth.get().contains(r#""token":"secret""#) => {
+                return Err(Refused::new("Wrong token"));
+            }
             (Self::Silent, _) => pending().await,
             _ => {}
         }
-        Ok(Introduction {
+        Ok(Guest {
             handshake: Arc::clone(handshake),
-            auth: auth.get()?,
+            auth,
+            parcel: Mutex::default(),
         })
+    }
+
+    fn on_connect(&self, socket: &Socket) {
+        if let Self::Telling = self {
+            report(socket.emit("handshake", (handshake(socket.data()),)));
+        }
     }
 
     fn on_event(&self, socket: &Socket, mut event: Event<'_>) {
         let ack = event.take_ack();
-        if let Err(error) = answer(socket, &event, ack) {
-            eprintln!("{}: {error}", event.name());
-        }
+        report(answer(socket, &event, ack));
     }
 
     fn on_disconnect(&self, socket: &Socket, reason: DisconnectReason) {
-        let gone = (socket.id(), reason.to_string(), rooms(socket));
-        if let Err(error) = socket.broadcast().emit("gone", gone) {
-            eprintln!("gone: {error}");
+        if !matches!(self, Self::Telling) {
+            report(ours::tell_others(socket, reason));
         }
     }
 }
 
-fn rooms(socket: &Socket) -> Vec<String> {
-    socket.rooms().iter().map(ToString::to_string).collect()
-}
-
-/// Attachments in every place.
-#[derive(Serialize, Deserialize, PartialEq)]
-struct Binaries {
-    one: Bytes,
-    list: Vec<Bytes>,
-    nested: BTreeMap<String, Vec<Option<Bytes>>>,
-    none: Option<Bytes>,
-}
-
-fn binaries() -> Binaries {
-    Binaries {
-        one: Bytes::from_static(b"\x00\x01\xfe\xff"),
-        list: vec![Bytes::new(), Bytes::from(vec![7; 70_000])],
-        nested: [(
-            "deep".to_owned(),
-            vec![None, Some(Bytes::from_static(b"\x04"))],
-        )]
-        .into(),
-        none: None,
+fn report<E: ToString>(outcome: Result<(), E>) {
+    if let Err(error) = outcome {
+        eprintln!("{}", error.to_string());
     }
 }
 
-/// Who is to be told something.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Choice {
-    to: Vec<String>,
-    except: Vec<String>,
-    /// The sender, too.
-    everyone: bool,
-    volatile: bool,
-}
+/// Events that have to come with so many attachments, some of them right behind another; and what is told then.
+const PARCELS: [(&str, usize, Option<&str>, Option<&str>); 9] = [
+    ("buffa", 1, None, Some("buffack")),
+    ("jsonbuff", 1, None, Some("jsonbuff-ack")),
+    ("abuff1", 1, None, None),
+    ("abuff2", 0, Some("abuff1"), Some("abuff2-ack")),
+    ("blob", 1, None, Some("back")),
+    ("jsonblob", 1, None, Some("jsonblob-ack")),
+    ("blob1", 1, None, None),
+    ("blob2", 0, Some("blob1"), None),
+    ("blob3", 1, Some("blob2"), Some("blob3-ack")),
+];
 
 /// The moment in which JavaScript was made, as its dates are written.
 const DATE: &str = "1995-12-04T00:00:00.000Z";
+const TEXTS: [&str; 5] = [
+    "てすと",
+    "Я Б Г Д Ж Й",
+    "Ä ä Ü ü ß",
+    "utf8 — string",
+    "utf8 — string",
+];
+const BYTES: (Bytes,) = (Bytes::from_static(b"asdfasdf"),);
 
-fn answer(socket: &Socket, event: &Event<'_>, ack: Option<Ack>) -> Result<(), Box<dyn Error>> {
+fn answer(socket: &Socket, event: &Event<'_>, ack: Option<Ack>) -> Outcome {
     match (event.name(), ack) {
+        ("hi", _) => socket.emit("hi", ())?,
         ("echo", Some(ack)) => ack.send(event.arguments())?,
-        ("echo", None) => socket.emit("echo", event.arguments())?,
-        ("empty ack", Some(ack)) => ack.send(())?,
+        ("ack", _) => ask(socket)?,
         ("getAckDate", Some(ack)) => ack.send((DATE,))?,
         ("getDate", _) => socket.emit("takeDate", (DATE,))?,
         ("getDateObj", _) => socket.emit("takeDateObj", (json!({ "date": DATE }),))?,
         ("getUtf8", _) => {
-            for text in [
-                "てすと",
-                "Я Б Г Д Ж Й",
-                "Ä ä Ü ü ß",
-                "李O四",
-                "utf8 — string 😀",
-            ] {
+            for text in TEXTS {
                 socket.emit("takeUtf8", (text,))?;
             }
         }
-        ("getValues", _) => socket.emit(
-            "takeValues",
-            (false, (), 0, "", json!({ "a": [1, { "b": null }] })),
-        )?,
-        ("getAckBinary", Some(ack)) => ack.send((binaries(), 1, Bytes::from_static(b"last")))?,
-        ("getBinary", _) => {
-            socket.emit("takeBinary", (binaries(), 1, Bytes::from_static(b"last")))?
-        }
-        ("checkBinary", Some(ack)) => ack.send((event.get::<Binaries>(0)? == binaries(),))?,
+        ("false", _) => socket.emit("false", (false,))?,
+        ("doge", _) => socket.emit("doge", BYTES)?,
+        ("getbin", _) => socket.emit("takebin", BYTES)?,
         ("getHandshake", Some(ack)) => ack.send((handshake(socket.data()),))?,
-        ("ask", _) => ask(socket, event.get(0)?)?,
-        ("volatile", Some(ack)) => {
-            socket.emit_volatile("fleeting", (event.raw(0), 1))?;
-            socket.emit_volatile("fleeting", (event.raw(0), 2))?;
-            ack.send(())?;
-        }
-        (change @ ("join" | "leave"), Some(ack)) => {
-            let room: String = event.get(0)?;
-            match change {
-                "join" => socket.join(&room),
-                _ => socket.leave(&room),
+        ("getId", Some(ack)) => ack.send((socket.id(),))?,
+        (name, ack) => match PARCELS.into_iter().find(|(parcel, ..)| *parcel == name) {
+            Some((name, attachments, behind, receipt)) => {
+                let parcels = &socket.data().parcel;
+                let mut last = parcels.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_mixed = !name.starts_with("json") || is_mixed(&event.get(0)?);
+                if event.arguments().attachments().len() == attachments
+                    && behind.is_none_or(|behind| behind == *last)
+                    && is_mixed
+                {
+                    *last = name;
+                    receipt.map_or(Ok(()), |receipt| socket.emit(receipt, ()))?;
+                }
             }
-            ack.send((rooms(socket),))?;
-        }
-        ("tell", Some(ack)) => {
-            let choice: Choice = event.get(0)?;
-            let others = match choice.everyone {
-                true => socket.sockets().broadcast(),
-                false => socket.broadcast(),
-            };
-            let chosen = choice
-                .to
-                .iter()
-                .fold(others, |chosen, room| chosen.to(room));
-            let chosen = choice
-                .except
-                .iter()
-                .fold(chosen, |chosen, room| chosen.except(room));
-            match choice.volatile {
-                true => chosen.emit_volatile("told", (event.raw(1),))?,
-                false => chosen.emit("told", (event.raw(1),))?,
-            }
-            ack.send((chosen.sockets().len(),))?;
-        }
-        ("requestDisconnect", _) => socket.disconnect(),
-        ("requestClose", _) => {
-            socket.emit("last word", ())?;
-            socket.close();
-        }
-        _ => {}
+            None => ours::answer(socket, event, ack)?,
+        },
     }
     Ok(())
 }
 
-/// Asks the client, waits for its answer for so many milliseconds, and tells it how that went.
-fn ask(socket: &Socket, milliseconds: u64) -> Result<(), Box<dyn Error>> {
-    let reply = socket.emit_with_ack("question", ("how are you?", Bytes::from_static(b"?")))?;
+fn is_mixed(value: &Value) -> bool {
+    value["hello"] == "lol" && value["message"].is_array() && value["goodbye"] == "gotcha"
+}
+
+/// Asks the client, and tells it when the answer was right.
+fn ask(socket: &Socket) -> Outcome {
+    let reply = socket.emit_with_ack("ack", ())?;
     let socket = socket.clone();
     tokio::spawn(async move {
-        let told = match timeout(Duration::from_millis(milliseconds), reply).await {
-            Ok(Ok(answer)) => socket.emit("answered", answer.arguments()),
-            Ok(Err(gone)) => socket.sockets().emit("unanswered", (gone.to_string(),)),
-            Err(late) => socket.emit("unanswered", (late.to_string(),)),
-        };
-        if let Err(error) = told {
-            eprintln!("ask: {error}");
+        if let Ok(answer) = reply.await
+            && answer.get::<Value>(0).is_ok_and(|first| first == 5)
+            && answer
+                .get::<Value>(1)
+                .is_ok_and(|second| second.get("test") == Some(&json!(true)))
+        {
+            report(socket.emit("got it", ()));
         }
     });
     Ok(())
 }
 
 /// As the JavaScript server shows it to its users.
-fn handshake(Introduction { handshake, auth }: &Introduction) -> Value {
+fn handshake(
+    Guest {
+        handshake, auth, ..
+    }: &Guest,
+) -> Value {
     let headers = handshake.headers.iter();
     let issued = handshake.time.duration_since(SystemTime::UNIX_EPOCH);
     json!({
@@ -226,29 +202,43 @@ fn handshake(Introduction { handshake, auth }: &Introduction) -> Value {
     })
 }
 
+/// Lets everyone in, a moment later: clients try how long they wait.
+struct Unhurried;
+
+impl Admission for Unhurried {
+    type Identity = Handshake;
+
+    async fn admit(&self, request: &Parts, peer: SocketAddr) -> Result<Arc<Handshake>, Denied> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Anyone.admit(request, peer).await
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let is_asked_for = env::var_os("RECOVERY").is_some_and(|value| value == "1");
+    let is_unwanted = env::var_os("RECOVERY").is_some_and(|value| value == "0");
     let mut io = SocketIo::builder(socketio::Settings {
-        recovery: is_asked_for.then(Recovery::default),
+        recovery: (!is_unwanted).then(Recovery::default),
         ..socketio::Settings::default()
     });
     io.of("/", Suite::Willing);
-    for name in ["/foo", "/asd", "/abc", "/valid"] {
+    for name in ["/foo", "/asd", "/valid", "/timeout_socket"] {
         io.of(name, Suite::Anyone);
     }
-    io.of("/token", Suite::Token);
+    io.of("/abc", Suite::Telling);
     io.of("/no", Suite::Nobody);
+    io.of("/token", Suite::Token);
     io.of("/timeout", Suite::Silent);
     let settings = Settings {
+        timing: Timing {
+            ping_interval: Duration::from_secs(2),
+            ..Timing::default()
+        },
         allow_eio3: true,
         ..Settings::default()
     };
-    let endpoint = Endpoint::new(
-        Engine::new(io.build(), Anyone, settings),
-        "/socket.io/",
-        Cors::Any,
-    );
+    let engine = Engine::new(io.build(), Unhurried, settings);
+    let endpoint = Endpoint::new(engine, "/socket.io/", Cors::Any);
     let port = env::var("PORT").map_or(Ok(3210), |port| port.parse())?;
     let listener = bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port)?;
     println!("listening on http://{}", listener.local_addr()?);

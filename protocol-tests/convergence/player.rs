@@ -440,7 +440,7 @@ async fn ride_websocket(
             },
             seen = client.see(), if !stalls => match seen {
                 Seen::Text(packet) if shared.packet(&packet) => text_frame("3"),
-                Seen::Text(_) | Seen::Ping(_) | Seen::Pong(_) => continue,
+                Seen::Text(_) | Seen::Binary(_) | Seen::Ping(_) | Seen::Pong(_) => continue,
                 Seen::Close(_) | Seen::End | Seen::CutOff | Seen::Reset => break,
             },
         };

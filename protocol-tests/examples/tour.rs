@@ -4,14 +4,19 @@ use bytes::Bytes;
 use rollcall::engineio::{CloseReason, Timing};
 use rollcall::server::{self, Anyone, Cors, Endpoint, Engine, Handshake, Limits};
 use rollcall::socketio::{self, Arguments, Auth, DisconnectReason, EncodeError, Event};
-use rollcall::socketio::{Namespace, Refused, Socket, SocketIo, Sockets};
+use rollcall::socketio::{Namespace, Refused, Socket, SocketId, SocketIo, Sockets};
 use serde::{Deserialize, Serialize};
-use std::{env, error::Error, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, time::timeout};
+use std::sync::{Arc, OnceLock};
+use std::{env, error::Error, time::Duration};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout, timeout_at};
 
 // Namespaces and admission.
 
-struct Admin;
+struct Admin {
+    /// Those of the main namespace.
+    guests: Arc<Sockets<()>>,
+}
 
 #[derive(Deserialize)]
 struct Login {
@@ -44,7 +49,12 @@ impl Namespace for Admin {
         report(socket.emit("welcome", (language, address)));
     }
 
-    fn on_event(&self, _: &Socket<User>, _: Event<'_>) {}
+    fn on_event(&self, _: &Socket<User>, event: Event<'_>) {
+        if event.name() == "announce" {
+            let announced = self.guests.emit("announcement", event.arguments());
+            report(announced);
+        }
+    }
 }
 
 // Behind a proxy.
@@ -65,7 +75,11 @@ fn address_of(handshake: &Handshake) -> String {
 /// How a handler answers: it goes through, or the log says why not.
 type Outcome = Result<(), Box<dyn Error>>;
 
-struct Tour;
+#[derive(Default)]
+struct Tour {
+    /// Those of the other namespace, which is there when this one is already.
+    admins: OnceLock<Arc<Sockets<User>>>,
+}
 
 impl Namespace for Tour {
     type Handshake = Handshake;
@@ -86,6 +100,9 @@ impl Namespace for Tour {
             "tell" => on_tell(socket, &event),
             "position" => on_position(socket, event.arguments()),
             "kick" => on_kick(socket, &event),
+            "vote" => on_vote(socket, &event),
+            "whisper" => on_whisper(socket, &event),
+            "call" => self.on_call(socket),
             other => Err(format!("there is no event {other}").into()),
         };
         if let Err(error) = outcome {
@@ -123,6 +140,23 @@ fn on_ask(socket: &Socket<()>) -> Outcome {
             Err(_elapsed) => "no answer".to_owned(),
         };
         report(socket.emit("answer", (told,)));
+    });
+    Ok(())
+}
+
+fn on_vote(socket: &Socket<()>, event: &Event<'_>) -> Outcome {
+    let (room, question): (String, String) = (event.get(0)?, event.get(1)?);
+    let asked = socket.to(&room);
+    let mut replies = asked.emit_with_ack("vote", (question,))?;
+    let socket = socket.clone();
+    tokio::spawn(async move {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut votes = Vec::new();
+        while let Ok(Some((_, answer))) = timeout_at(deadline, replies.next()).await {
+            votes.extend(answer.ok().and_then(|vote| vote.get::<String>(0).ok()));
+        }
+        votes.sort();
+        report(socket.emit("votes", (votes, replies.missing())));
     });
     Ok(())
 }
@@ -190,6 +224,23 @@ fn on_tell(socket: &Socket<()>, event: &Event<'_>) -> Outcome {
     Ok(())
 }
 
+fn on_whisper(socket: &Socket<()>, event: &Event<'_>) -> Outcome {
+    let (to, text): (SocketId, String) = (event.get(0)?, event.get(1)?);
+    let other = socket.sockets().get(to).ok_or("nobody is there")?;
+    other.emit("whispered", (socket.id(), text))?;
+    Ok(())
+}
+
+// Two namespaces.
+
+impl Tour {
+    fn on_call(&self, socket: &Socket<()>) -> Outcome {
+        let admins = self.admins.get().ok_or("there are no admins")?;
+        admins.emit("called", (socket.id(),))?;
+        Ok(())
+    }
+}
+
 // Volatile.
 
 fn on_position(socket: &Socket<()>, arguments: &Arguments<'_>) -> Outcome {
@@ -231,6 +282,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Settings and limits.
     let io_settings = socketio::Settings {
         connect_timeout: Duration::from_secs(10),
+        max_attachments: 3,
         max_attachment_bytes: 1_000_000,
         ..socketio::Settings::default()
     };
@@ -249,8 +301,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Namespaces and admission.
     let mut io = SocketIo::builder(io_settings);
-    let sockets = io.of("/", Tour);
-    io.of("/admin", Admin);
+    let tour = Arc::new(Tour::default());
+    let sockets = io.of("/", Arc::clone(&tour));
+    let guests = Arc::clone(&sockets);
+    let admins = io.of("/admin", Admin { guests });
+
+    // Two namespaces.
+    tour.admins.get_or_init(|| admins);
 
     tokio::spawn(tick(sockets));
     let engine = Engine::new(io.build(), Anyone, settings);

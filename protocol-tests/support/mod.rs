@@ -435,6 +435,7 @@ pub struct Client<S = TcpStream> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     Text(String),
+    Binary(Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     /// A close frame, with its status if it has one.
@@ -817,6 +818,7 @@ fn parse(bytes: &[u8]) -> Option<(Seen, usize)> {
     let payload = bytes.get(start..end)?.to_vec();
     let seen = match first {
         0x81 => Seen::Text(String::from_utf8(payload).expect("UTF-8")),
+        0x82 => Seen::Binary(payload),
         0x88 if payload.is_empty() => Seen::Close(None),
         0x88 => Seen::Close(Some(u16::from_be_bytes([payload[0], payload[1]]))),
         0x89 => Seen::Ping(payload),

@@ -222,9 +222,9 @@ export class Server {
     return output;
   }
 
-  /** Waits until the log says something. */
-  logged(pattern) {
-    return within(5000, `${pattern} in the log`, this.#said(this.#child.stderr, () => pattern.test(this.stderr)));
+  /** Waits until the log says something, behind the first `from` characters. */
+  logged(pattern, from = 0) {
+    return within(5000, `${pattern} in the log`, this.#said(this.#child.stderr, () => pattern.test(this.stderr.slice(from))));
   }
 
   /** Waits until it has printed something. */

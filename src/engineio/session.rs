@@ -219,8 +219,9 @@ impl Session {
         if self.poll != Poll::Held {
             return None;
         }
-        let mut frames: Vec<Frame> = std::iter::from_fn(|| self.take_own()).collect();
-        frames.extend(std::iter::from_fn(next));
+        // A client that pings before its first poll finds the pong behind its welcome, as from the reference.
+        let mut frames: Vec<Frame> = std::iter::from_fn(next).collect();
+        frames.extend(std::iter::from_fn(|| self.take_own()));
         if frames.is_empty() && self.phase == Phase::Upgrading {
             frames.push(Packet::Noop.encode());
         }

@@ -1,16 +1,17 @@
 //! Acks: the answers to events, in both directions.
 
 use super::{
-    Answer, Args, EncodeError, encode,
+    Answer, Args, EncodeError, Socket, encode,
     membership::{Gone, Membership},
     packet::AckId,
 };
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// The answer that a client waits for. Dropped unsent, the client gets none.
@@ -66,6 +67,46 @@ impl Future for Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         self.membership.forget(self.id);
+    }
+}
+
+/// The answers to [`Broadcast::emit_with_ack`](super::Broadcast::emit_with_ack), on their way.
+///
+/// Dropped, those that are missing are not waited for, and ignored when they come.
+#[must_use = "it does nothing by itself; emit is for events without an answer"]
+pub struct Replies<D>(FuturesUnordered<Asked<D>>);
+
+impl<D> Replies<D> {
+    pub(super) fn new(asked: impl IntoIterator<Item = (Socket<D>, Reply)>) -> Self {
+        let asked = asked.into_iter();
+        Self(asked.map(|(socket, reply)| Asked(socket, reply)).collect())
+    }
+
+    /// The next answer, as they come, and whose it is; `None` when all have answered or are gone.
+    ///
+    /// Clients that never answer are waited for until they go, as by [`Reply`].
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is lost: the next call goes on.
+    pub async fn next(&mut self) -> Option<(Socket<D>, Result<Answer, Disconnected>)> {
+        self.0.next().await
+    }
+
+    /// How many are missing.
+    pub fn missing(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A [`Reply`], and whose it is.
+struct Asked<D>(Socket<D>, Reply);
+
+impl<D> Future for Asked<D> {
+    type Output = (Socket<D>, Result<Answer, Disconnected>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.1).poll(context));
+        Poll::Ready((self.0.clone(), answer))
     }
 }
 

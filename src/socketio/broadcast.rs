@@ -1,6 +1,6 @@
 //! A broadcast: some of the sockets of a namespace, and something to do with all of them.
 
-use super::{Args, EncodeError, Socket, SocketId, Sockets, encode};
+use super::{Args, EncodeError, Replies, Socket, SocketId, Sockets, encode};
 
 /// A choice of sockets, made by [`Sockets::to`], [`Socket::to`] and the like.
 ///
@@ -78,6 +78,39 @@ impl<'a, D> Broadcast<'a, D> {
         let encoded = encode::event(self.sockets.namespace(), event, args)?;
         self.for_each(|socket| socket.send_if_idle(encoded.clone()));
         Ok(())
+    }
+
+    /// Sends them an event, and asks each for an answer.
+    ///
+    /// ```
+    /// use rollcall::socketio::{EncodeError, Sockets};
+    /// use std::time::Duration;
+    /// use tokio::time::{Instant, timeout_at};
+    ///
+    /// /// How many of the red ones say yes within ten seconds.
+    /// async fn vote(sockets: &Sockets<String>) -> Result<usize, EncodeError> {
+    ///     let mut replies = sockets.to("red").emit_with_ack("shall we?", ("dance",))?;
+    ///     let deadline = Instant::now() + Duration::from_secs(10);
+    ///     let mut count = 0;
+    ///     while let Ok(Some((_socket, answer))) = timeout_at(deadline, replies.next()).await {
+    ///         let is_yes = answer.is_ok_and(|answer| answer.get(0).unwrap_or(false));
+    ///         count += usize::from(is_yes);
+    ///     }
+    ///     Ok(count)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Socket::emit`]: then nobody is asked.
+    pub fn emit_with_ack(&self, event: &str, args: impl Args) -> Result<Replies<D>, EncodeError> {
+        // Each gets a packet of its own, with its own number. What cannot be sent is to reach nobody, even so.
+        encode::event(self.sockets.namespace(), event, &args)?;
+        let ask = |socket: Socket<D>| {
+            let reply = socket.emit_with_ack(event, &args)?;
+            Ok((socket, reply))
+        };
+        let asked: Result<Vec<_>, EncodeError> = self.sockets().into_iter().map(ask).collect();
+        Ok(Replies::new(asked?))
     }
 
     /// Who they are now.

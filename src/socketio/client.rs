@@ -188,7 +188,7 @@ impl<H: Send + Sync + 'static> Client<H> {
     }
 
     fn decode<'a>(&self, text: &'a str) -> Result<Packet<'a>, Violation> {
-        Packet::decode(text).map_err(Violation::Packet)
+        Packet::decode_within(text, self.shared.settings.max_attachments).map_err(Violation::Packet)
     }
 
     fn handle_packet(

@@ -7,8 +7,8 @@
 //!
 //! * [`Packet`]: what a message says. Attachments follow it, and stand in its JSON as placeholders.
 //! * [`Client`]: the rules of one connection.
-//! * [`Event`] and its [`Arguments`], [`Ack`]: what clients say, and how to answer. [`Reply`], [`Answer`]: what they
-//!   answer themselves.
+//! * [`Event`] and its [`Arguments`], [`Ack`]: what clients say, and how to answer. [`Reply`], [`Replies`], [`Answer`]:
+//!   what they answer themselves.
 //! * [`Sockets`], [`Broadcast`]: who is in a namespace or a room, and how to tell all of them.
 //! * [`Recovery`]: how a client that lost its connection gets its socket back.
 //! * [`encode`]: from values to an [`Encoded`] packet, once for all receivers.
@@ -30,7 +30,7 @@ mod socket;
 mod socket_io;
 mod sockets;
 
-pub use ack::{Ack, Disconnected, Reply};
+pub use ack::{Ack, Disconnected, Replies, Reply};
 pub use arguments::{Answer, ArgumentError, Arguments};
 pub use broadcast::Broadcast;
 pub use client::{Client, Violation};

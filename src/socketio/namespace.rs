@@ -99,16 +99,17 @@ impl<N: Namespace> Namespace for Arc<N> {
 pub struct Auth(pub(super) Option<Box<RawValue>>);
 
 impl Auth {
-    /// Takes out what the client says about the socket that it was, which is no part of what its program says.
-    pub(super) fn take_claim(&mut self) -> Option<(Sid, String)> {
-        let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(self.raw()).ok()?;
-        let pid = members.remove("pid")?;
-        let offset = members.remove("offset")?;
-        let pid = Sid::parse(&serde_json::from_str::<String>(pid.get()).ok()?)?;
-        let offset = serde_json::from_str(offset.get()).ok()?;
-        let rest = serde_json::value::to_raw_value(&members).ok()?;
-        self.0 = Some(rest);
-        Some((pid, offset))
+    /// Takes out what the client says about the socket that it was: its pid and, unless it never heard an event, its
+    /// last offset. That is no part of what its program says, and a pid that is left in is one that may get about.
+    pub(super) fn take_claim(&mut self) -> Result<Option<(Sid, Option<String>)>, AuthError> {
+        let mut members: BTreeMap<String, Box<RawValue>> = self.get()?;
+        let (pid, offset) = (members.remove("pid"), members.remove("offset"));
+        if pid.is_some() || offset.is_some() {
+            self.0 = Some(serde_json::value::to_raw_value(&members).map_err(AuthError)?);
+        }
+        let text = |json: Box<RawValue>| serde_json::from_str::<String>(json.get()).ok();
+        let pid = pid.and_then(text).and_then(|pid| Sid::parse(&pid));
+        Ok(pid.map(|pid| (pid, offset.and_then(text))))
     }
 
     /// As the JSON that arrived.

@@ -60,7 +60,7 @@ impl fmt::Display for AckId {
     }
 }
 
-/// How many attachments a packet may announce; official clients take no more either.
+/// How many attachments a packet may announce unless told otherwise; official clients take no more either.
 pub const MAX_ATTACHMENTS: u8 = 10;
 
 /// Why a message is no packet.
@@ -70,7 +70,7 @@ pub enum PacketError {
     Empty,
     /// The first character is none of `0` to `6`.
     UnknownType(char),
-    /// A binary packet without a count of attachments between 1 and [`MAX_ATTACHMENTS`], and a `-` behind it.
+    /// A binary packet without a count of attachments between 1 and the limit, and a `-` behind it.
     Attachments,
     /// An ack id above 2^53 - 1.
     AckIdTooLarge,
@@ -85,15 +85,23 @@ pub enum PacketError {
 }
 
 impl<'a> Packet<'a> {
-    /// Reads the packet that an Engine.IO message carries.
+    /// Reads the packet that an Engine.IO message carries, with at most [`MAX_ATTACHMENTS`].
     ///
     /// # Errors
     /// Says why `message` is no packet.
     pub fn decode(message: &'a str) -> Result<Self, PacketError> {
+        Self::decode_within(message, MAX_ATTACHMENTS)
+    }
+
+    /// The same, with another limit.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn decode_within(message: &'a str, max_attachments: u8) -> Result<Self, PacketError> {
         let mut rest = Scanner(message);
         let kind = rest.character().ok_or(PacketError::Empty)?;
         let attachments = match kind {
-            '5' | '6' => rest.attachments()?,
+            '5' | '6' => rest.attachments(max_attachments)?,
             _ => 0,
         };
         let namespace = rest.namespace();
@@ -214,13 +222,13 @@ impl<'a> Scanner<'a> {
         digits
     }
 
-    fn attachments(&mut self) -> Result<u8, PacketError> {
+    fn attachments(&mut self, max: u8) -> Result<u8, PacketError> {
         let count = self
             .digits()
             .parse()
             .map_err(|_| PacketError::Attachments)?;
         match self.character() {
-            Some('-') if (1..=MAX_ATTACHMENTS).contains(&count) => Ok(count),
+            Some('-') if (1..=max).contains(&count) => Ok(count),
             _ => Err(PacketError::Attachments),
         }
     }
@@ -267,10 +275,7 @@ impl fmt::Display for PacketError {
             Self::Empty => f.write_str("an empty message"),
             Self::UnknownType(kind) => write!(f, "packet type {kind:?}, which is none of 0 to 6"),
             Self::Attachments => {
-                write!(
-                    f,
-                    "a binary packet without a count of attachments from 1 to {MAX_ATTACHMENTS}"
-                )
+                f.write_str("a binary packet without a count of attachments from 1 to the limit")
             }
             Self::AckIdTooLarge => f.write_str("an ack id above 2^53 - 1"),
             Self::AckIdUnexpected => f.write_str("an ack id where none belongs"),

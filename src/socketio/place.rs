@@ -69,11 +69,12 @@ impl<N: Namespace> Served<N> {
 impl<N: Namespace> AnyNamespace<N::Handshake> for Served<N> {
     fn admit(self: Arc<Self>, handshake: Arc<N::Handshake>, mut request: Request) -> Admission {
         Box::pin(async move {
-            let claim = self.sockets.recovery().and_then(|_| {
-                let (pid, offset) = request.auth.take_claim()?;
-                let now = request.now;
-                Some(Claim { pid, offset, now })
-            });
+            let said = match self.sockets.recovery() {
+                Some(_) => request.auth.take_claim()?,
+                None => None,
+            };
+            let now = request.now;
+            let claim = said.map(|(pid, offset)| Claim { pid, offset, now });
             // Also of one who comes back: it may have lost the right to.
             let auth = std::mem::take(&mut request.auth);
             let data = self.namespace.admit(&handshake, auth).await?;

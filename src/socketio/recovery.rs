@@ -99,7 +99,8 @@ impl Away {
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) pid: Sid,
-    pub(super) offset: String,
+    /// None, if it has heard no event yet.
+    pub(super) offset: Option<String>,
     /// When it came.
     pub(super) now: Instant,
 }

@@ -9,10 +9,25 @@ use crate::engineio::{
     outbound::{Order, Subscription},
 };
 use base64::{Engine as _, display::Base64Display, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Serialize, Serializer};
-use std::{fmt, sync::Arc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// The public id of a socket: random, new with every CONNECT, and no secret.
+///
+/// As JSON it is the text that clients know it by, in both directions:
+///
+/// ```
+/// use rollcall::socketio::{Event, Socket};
+/// use std::error::Error;
+///
+/// /// `socket.emit("whisper", id, "hello")`
+/// fn whisper(socket: &Socket<String>, event: &Event<'_>) -> Result<(), Box<dyn Error>> {
+///     if let Some(other) = socket.sockets().get(event.get(0)?) {
+///         other.emit("whispered", (socket.id(), event.raw(1)))?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketId([u8; SocketId::BYTES]);
 
@@ -55,6 +70,13 @@ impl fmt::Debug for SocketId {
 impl Serialize for SocketId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SocketId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not the id of a socket"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Socket.IO as an application of Engine.IO: its namespaces, and what bounds its clients.
 
 use super::{
-    Client, Namespace, Recovery, Sockets,
+    Client, MAX_ATTACHMENTS, Namespace, Recovery, Sockets,
     place::{AnyNamespace, Served},
 };
 use crate::engineio::{Application, Revision, outbound::Inbox};
@@ -18,6 +18,9 @@ use std::{
 pub struct Settings {
     /// How long a client may be in no namespace, at the beginning and whenever it has left the last.
     pub connect_timeout: Duration,
+    /// How many attachments a client's packet may have. What is sent to clients has no more than
+    /// [`MAX_ATTACHMENTS`](super::MAX_ATTACHMENTS), which is what they take.
+    pub max_attachments: u8,
     /// How many bytes the attachments of one packet may have together. The reference's, which is the largest
     /// message ten times.
     pub max_attachment_bytes: usize,
@@ -35,6 +38,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(45),
+            max_attachments: MAX_ATTACHMENTS,
             max_attachment_bytes: 10_000_000,
             attachment_timeout: Duration::from_secs(20),
             max_depth: 512,
