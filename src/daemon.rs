@@ -14,7 +14,7 @@ use crate::{
 };
 use hyper::header::{HeaderValue, InvalidHeaderValue};
 use std::{
-    env, error::Error, fmt, future::pending, io, net::SocketAddr, path::Path, sync::Arc,
+    env, error::Error, fmt, future::pending, io, net::SocketAddr, panic, path::Path, sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -41,7 +41,12 @@ pub fn run(config: &Config) -> Result<(), StartError> {
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
-    let outcome = runtime.block_on(serve(config));
+    let config = config.clone();
+    // A task of its own, so that whoever accepts a connection and whoever serves it need not wake each other.
+    let serving = runtime.spawn(async move { serve(&config).await });
+    let outcome = runtime
+        .block_on(serving)
+        .unwrap_or_else(|error| panic::resume_unwind(error.into_panic()));
     // Does not wait for a look at a user file on a disk that is gone.
     runtime.shutdown_background();
     log::logger().flush();

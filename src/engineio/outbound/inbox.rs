@@ -42,6 +42,14 @@ pub struct Inbox {
     alert: AtomicBool,
 }
 
+/// What is next in an inbox.
+pub(super) enum Front {
+    /// The order with this stamp, which [`Inbox::pop`] takes.
+    Order(Stamp),
+    /// Nothing, and no order can turn up any more that is older than this.
+    Nothing(Stamp),
+}
+
 #[derive(Default)]
 struct State {
     orders: VecDeque<(Stamp, Order)>,
@@ -127,9 +135,16 @@ impl Inbox {
         self.lock().blocked = blocked;
     }
 
-    /// The stamp of the oldest order, which [`Inbox::pop`] takes.
-    pub(super) fn front(&self) -> Option<Stamp> {
-        self.lock().orders.front().map(|(stamp, _)| *stamp)
+    /// What is next. If it is nothing, the task is woken when something comes.
+    pub(super) fn front(&self, context: &mut Context<'_>) -> Front {
+        let mut state = self.lock();
+        match state.orders.front() {
+            Some((stamp, _)) => Front::Order(*stamp),
+            None => {
+                state.wait(context);
+                Front::Nothing(Stamp::next())
+            }
+        }
     }
 
     /// Takes the oldest order.
@@ -144,24 +159,13 @@ impl Inbox {
         Some(order)
     }
 
-    /// If nothing waits: arranges for the task to be woken when something does, and tells the time of it.
-    /// No private order can turn up any more that is older.
-    pub(super) fn wait(&self, context: &mut Context<'_>) -> Option<Stamp> {
-        let mut state = self.lock();
-        if !state.orders.is_empty() {
-            return None;
-        }
-        state.waker = Some(context.waker().clone());
-        Some(Stamp::next())
-    }
-
     /// Waits for an order to close alone, whatever else waits.
     pub(super) fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
         let mut state = self.lock();
         match state.orders.back() {
             Some((_, Order::Close(reason))) => Poll::Ready(*reason),
             _ => {
-                state.waker = Some(context.waker().clone());
+                state.wait(context);
                 Poll::Pending
             }
         }
@@ -183,6 +187,17 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while the lock is held, and a half-pushed order is impossible.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Has the task woken that waits.
+    fn wait(&mut self, context: &Context<'_>) {
+        // Nearly always it is there already, because something else woke the task.
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            waker => *waker = Some(context.waker().clone()),
+        }
     }
 }
 

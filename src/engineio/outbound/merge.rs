@@ -1,6 +1,6 @@
 //! The merge: what a session's task pulls its work from.
 
-use super::{Inbox, Order, Owner, Stamp, Subscription};
+use super::{Inbox, Order, Owner, Stamp, Subscription, inbox::Front};
 use crate::engineio::{CloseReason, Frame};
 use smallvec::SmallVec;
 use std::{
@@ -52,27 +52,30 @@ impl Outbound {
             if let Some(frame) = self.next_amid() {
                 return Poll::Ready(Delivery::Frame(frame));
             }
-            let private = self.inbox.front();
-            if let Some(frame) = self.public_before(private.unwrap_or(self.horizon), context) {
+            // As long as there are any, nobody has to ask the inbox, which others hold locks on.
+            if let Some(frame) = self.public_before(self.horizon, context) {
                 return Poll::Ready(Delivery::Frame(frame));
             }
-            if private.is_some() {
-                match self.inbox.pop() {
-                    Some(Order::Send(frame)) => return Poll::Ready(Delivery::Frame(frame)),
-                    Some(Order::SendAll(frames)) => self.amid = Some(Box::new((frames, 0))),
-                    Some(Order::Follow(subscription)) => self.subscriptions.push(*subscription),
-                    Some(Order::Unfollow(owner)) => self.unfollow(owner),
-                    Some(Order::Close(reason)) => return Poll::Ready(Delivery::Close(reason)),
-                    None => {}
+            match self.inbox.front(context) {
+                Front::Order(stamp) => {
+                    if let Some(frame) = self.public_before(stamp, context) {
+                        return Poll::Ready(Delivery::Frame(frame));
+                    }
+                    match self.inbox.pop() {
+                        Some(Order::Send(frame)) => return Poll::Ready(Delivery::Frame(frame)),
+                        Some(Order::SendAll(frames)) => self.amid = Some(Box::new((frames, 0))),
+                        Some(Order::Follow(subscription)) => self.subscriptions.push(*subscription),
+                        Some(Order::Unfollow(owner)) => self.unfollow(owner),
+                        Some(Order::Close(reason)) => return Poll::Ready(Delivery::Close(reason)),
+                        None => {}
+                    }
                 }
-            } else if let Some(horizon) = self.inbox.wait(context) {
-                self.horizon = horizon;
-                // What the topics have shown so far was too new for the old horizon.
-                if !self.subscriptions.iter().any(Subscription::has_seen) {
-                    return Poll::Pending;
-                }
-                if let Some(frame) = self.public_before(horizon, context) {
-                    return Poll::Ready(Delivery::Frame(frame));
+                Front::Nothing(horizon) => {
+                    self.horizon = horizon;
+                    // What the topics have shown so far was too new for the old horizon.
+                    if !self.subscriptions.iter().any(Subscription::has_seen) {
+                        return Poll::Pending;
+                    }
                 }
             }
         }

@@ -7,7 +7,6 @@ use crate::{
     swarm::{PATIENCE, Swarm},
     users::Users,
 };
-use nix::time::{ClockId, clock_gettime};
 use std::{
     io::{self, Write},
     net::TcpStream,
@@ -37,7 +36,7 @@ pub struct Bench<'a> {
 /// How long nobody hears anything before a server that has not told everyone is taken at its word.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// Above this share of its processor the generator is too slow to say how fast a server is.
+/// Above this share of its time the generator is too slow to say how fast a server is.
 const BUSY: f64 = 0.9;
 
 /// What it takes to set an activity: a client, or the floor's conductor.
@@ -58,34 +57,28 @@ impl Baton {
     }
 }
 
-/// The generator's own share of its processor.
+/// How much of the time the generator has something to do.
 struct Busy {
-    wall: Instant,
-    cpu: Duration,
+    since: Instant,
+    idle: Duration,
 }
 
 impl Busy {
-    fn begin() -> io::Result<Self> {
-        Ok(Self {
-            wall: Instant::now(),
-            cpu: own_cpu()?,
-        })
-    }
-
-    fn warn_if_bottleneck(&self, what: &str, kind: Kind) -> io::Result<()> {
-        let share = (own_cpu()? - self.cpu).as_secs_f64() / self.wall.elapsed().as_secs_f64();
-        if share > BUSY {
-            println!(
-                "  the generator was the bottleneck: {:.0} % busy, {what}, {kind}",
-                share * 100.0
-            );
+    fn begin(swarm: &Swarm) -> Self {
+        Self {
+            since: Instant::now(),
+            idle: swarm.idle(),
         }
-        Ok(())
     }
-}
 
-fn own_cpu() -> io::Result<Duration> {
-    Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
+    fn warn_if_bottleneck(&self, swarm: &Swarm, what: &str, kind: Kind) {
+        let idle = (swarm.idle() - self.idle).as_secs_f64();
+        let share = 1.0 - idle / self.since.elapsed().as_secs_f64();
+        if share > BUSY {
+            let percent = share * 100.0;
+            println!("  the generator was the bottleneck: {percent:.0} % busy, {what}, {kind}");
+        }
+    }
 }
 
 impl Bench<'_> {
@@ -124,7 +117,7 @@ impl Bench<'_> {
             self.note(kind, clients, Figure::IdleClient, idle);
         }
 
-        let busy = Busy::begin()?;
+        let busy = Busy::begin(&swarm);
         swarm.begin(effort.paced);
         let cpu = server.cpu()?;
         let mut set_at = Vec::new();
@@ -137,13 +130,13 @@ impl Bench<'_> {
         let deliveries = swarm.tally().known.max(1) as f64;
         let paced = (server.cpu()? - cpu).as_secs_f64() * 1e6 / deliveries;
         self.note(kind, clients, Figure::Paced, paced);
-        busy.warn_if_bottleneck("paced", kind)?;
+        busy.warn_if_bottleneck(&swarm, "paced", kind);
 
         let (mut latencies, mut cpu, mut known) = (Vec::new(), 0.0, 0);
         for burst in 0..effort.bursts {
             swarm.rest(Duration::from_millis(500))?;
             swarm.begin(effort.burst);
-            let busy = Busy::begin()?;
+            let busy = Busy::begin(&swarm);
             let before = server.cpu()?;
             let begun = Instant::now();
             for change in 0..effort.burst {
@@ -154,7 +147,7 @@ impl Bench<'_> {
                 )?;
             }
             swarm.until_known(clients, QUIET)?;
-            busy.warn_if_bottleneck("burst", kind)?;
+            busy.warn_if_bottleneck(&swarm, "burst", kind);
             cpu += (server.cpu()? - before).as_secs_f64();
             let tally = swarm.tally();
             known += tally.known;
@@ -192,9 +185,9 @@ impl Bench<'_> {
         let mut swarm = Swarm::new(server.address)?;
         swarm.connect(self.users.keys(clients), Means::WebSocket, false)?;
         let cpu = server.cpu()?;
-        let busy = Busy::begin()?;
+        let busy = Busy::begin(&swarm);
         all_set(&mut swarm, clients)?;
-        busy.warn_if_bottleneck("storm", kind)?;
+        busy.warn_if_bottleneck(&swarm, "storm", kind);
         let spent = (server.cpu()? - cpu).as_secs_f64() * 1e6;
         let known = swarm.tally().known as f64;
         self.note(

@@ -29,6 +29,8 @@ pub struct Swarm {
     buffer: Vec<u8>,
     tally: Tally,
     round: u64,
+    /// How long it had nothing to do.
+    idle: Duration,
 }
 
 /// What the clients know between them.
@@ -89,11 +91,17 @@ impl Swarm {
             buffer: vec![0; BUFFER_BYTES],
             tally: Tally::default(),
             round: 0,
+            idle: Duration::ZERO,
         })
     }
 
     pub fn len(&self) -> usize {
         self.clients.len()
+    }
+
+    /// How long it had nothing to do so far.
+    pub fn idle(&self) -> Duration {
+        self.idle
     }
 
     pub fn tally(&mut self) -> &mut Tally {
@@ -112,7 +120,7 @@ impl Swarm {
             {
                 self.add(key, means)?;
             }
-            self.turn(Duration::from_millis(100))?;
+            self.turn()?;
             if started.elapsed() > PATIENCE {
                 let missing = goal - self.tally.ready;
                 return Err(io::Error::other(format!(
@@ -162,7 +170,7 @@ impl Swarm {
         let mut heard = Instant::now();
         let mut known = self.tally.known;
         while self.tally.known < goal {
-            self.turn(Duration::from_millis(100))?;
+            self.turn()?;
             if self.tally.known > known {
                 (heard, known) = (Instant::now(), self.tally.known);
             } else if heard.elapsed() > quiet {
@@ -175,17 +183,22 @@ impl Swarm {
     /// Goes on for so long.
     pub fn rest(&mut self, pause: Duration) -> io::Result<()> {
         let end = Instant::now() + pause;
-        while let Some(left) = end.checked_duration_since(Instant::now()) {
-            self.turn(left.min(Duration::from_millis(100)))?;
+        while Instant::now() < end {
+            self.turn()?;
         }
         Ok(())
     }
 
-    /// One look at who has something to say.
-    pub fn turn(&mut self, patience: Duration) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, Some(patience)) {
+    /// One look at who has something to say. It never sleeps: to wake it would be the server's work, by far the most
+    /// of a `send` on some machines, and more or less of it by chance.
+    fn turn(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
+        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
+        }
+        if self.events.is_empty() {
+            self.idle += begun.elapsed();
         }
         for event in &self.events {
             let client = &mut self.clients[event.token().0];
