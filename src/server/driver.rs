@@ -450,3 +450,37 @@ impl fmt::Display for SessionName {
         write!(f, "session {}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Driver;
+    use crate::{
+        engineio::outbound::{Inbox, Subscription},
+        server::{clock::Clock, link::Link},
+        socketio::Client,
+    };
+    use std::mem::size_of;
+
+    /// What an idle client costs: docs/performance.md says where the rest goes. More is a decision, and not an accident.
+    #[test]
+    fn an_idle_session_is_small() {
+        fn of_its_task<F: Future>(_: fn(Driver<Client<()>, ()>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let sizes = [
+            ("the task", of_its_task(Driver::run), 640),
+            ("the link", size_of::<Link>(), 120),
+            ("the subscription", size_of::<Subscription>(), 96),
+            ("the inbox", size_of::<Inbox>(), 96),
+            ("the clock", size_of::<Clock>(), 56),
+        ];
+        for (what, found, most) in sizes {
+            assert!(found <= most, "{what} takes {found} bytes, at most {most}");
+            // A limit that is far off would hide the next change.
+            assert!(
+                found > most * 3 / 4,
+                "{what} takes {found} bytes: lower {most}"
+            );
+        }
+    }
+}

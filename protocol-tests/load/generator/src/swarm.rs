@@ -202,10 +202,7 @@ impl Swarm {
         }
         for event in &self.events {
             let client = &mut self.clients[event.token().0];
-            loop {
-                let Some(stream) = &mut client.stream else {
-                    break;
-                };
+            while let Some(stream) = &mut client.stream {
                 match stream.read(&mut self.buffer) {
                     Ok(0) => return Err(io::Error::other("the server closed a client")),
                     Ok(read) => {
