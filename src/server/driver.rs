@@ -455,20 +455,47 @@ impl fmt::Display for SessionName {
 mod tests {
     use super::Driver;
     use crate::{
-        engineio::outbound::{Inbox, Subscription},
+        engineio::{
+            CloseReason, Frame, Message, SessionHandler,
+            outbound::{Inbox, Subscription},
+        },
         server::{clock::Clock, link::Link},
-        socketio::Client,
     };
-    use std::mem::size_of;
+    use std::{convert::Infallible, mem::size_of, time::Instant};
+
+    /// As large as a client of Socket.IO.
+    struct Handler {
+        _room: [u64; 11],
+    }
+
+    impl SessionHandler for Handler {
+        type Violation = Infallible;
+
+        fn handle_message(&mut self, _: Instant, _: Message<'_>) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            None
+        }
+
+        fn handle_timeout(&mut self, _: Instant) -> Option<CloseReason> {
+            None
+        }
+
+        fn handle_close(&mut self, _: Instant, _: CloseReason) -> Vec<Frame> {
+            Vec::new()
+        }
+    }
 
     /// What an idle client costs: docs/performance.md says where the rest goes. More is a decision, and not an accident.
     #[test]
     fn an_idle_session_is_small() {
-        fn of_its_task<F: Future>(_: fn(Driver<Client<()>, ()>) -> F) -> usize {
+        fn of_its_task<F: Future>(_: fn(Driver<Handler, ()>) -> F) -> usize {
             size_of::<F>()
         }
         let sizes = [
-            ("the task", of_its_task(Driver::run), 640),
+            ("the task", of_its_task(Driver::run), 648),
             ("the link", size_of::<Link>(), 120),
             ("the subscription", size_of::<Subscription>(), 96),
             ("the inbox", size_of::<Inbox>(), 96),
@@ -477,10 +504,8 @@ mod tests {
         for (what, found, most) in sizes {
             assert!(found <= most, "{what} takes {found} bytes, at most {most}");
             // A limit that is far off would hide the next change.
-            assert!(
-                found > most * 3 / 4,
-                "{what} takes {found} bytes: lower {most}"
-            );
+            let least = most * 3 / 4;
+            assert!(found > least, "{what} takes {found} bytes: lower {most}");
         }
     }
 }

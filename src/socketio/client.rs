@@ -434,3 +434,14 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
+
+#[cfg(test)]
+mod tests {
+    use super::Client;
+
+    /// Every session has one, and most are idle.
+    #[test]
+    fn a_client_is_small() {
+        assert!(size_of::<Client<()>>() <= 88);
+    }
+}
