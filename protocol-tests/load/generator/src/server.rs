@@ -101,6 +101,7 @@ impl Server {
             clock: clock_getcpuclockid(pid)?,
             rss_at_start: 0,
         };
+        // What it still does behind the line that says where it listens has no event to wait for.
         std::thread::sleep(Duration::from_millis(300));
         server.rss_at_start = server.rss()?;
         Ok(server)
