@@ -387,12 +387,14 @@ onEveryTransport("a restart: clients come back by themselves and report again", 
   const reports = [{ state: "ONLINE" }, { state: "PLAYING", game_id: 42 }, { state: "BUSY" }];
   await Promise.all(players.map((player, i) => player.ask("set-activity", reports[i])));
   const before = players.map((player) => player.sid);
+  const ways = players.map((player) => player.socket.io.engine.transport.name);
 
   const began = performance.now();
   await server.stop();
   assert.ok(performance.now() - began < STOP_DEADLINE_MS);
-  for (const player of players) {
-    assert.equal(await player.next("disconnect"), "transport close");
+  for (const [i, player] of players.entries()) {
+    // Whoever is between two polls at that moment learns it from the next, which nobody answers.
+    assert.match(await player.next("disconnect"), ways[i] === "polling" ? /^transport (close|error)$/ : /^transport close$/);
     assert.deepEqual(player.all("activity").filter(({ state }) => state === "OFFLINE"), [], "departures are not announced");
   }
 
