@@ -5,10 +5,9 @@
 //! recovered.
 
 use bytes::Bytes;
-use hyper::http::request::Parts;
+use hyper::http::HeaderValue;
 use rollcall::{
-    engineio::Timing,
-    server::{Admission, Anyone, Cors, Denied, Endpoint, Engine, Handshake, Settings, bind},
+    server::{Cors, Endpoint, Engine, Handshake, Settings, bind},
     socketio::{self, Ack, Auth, DisconnectReason, Event, Namespace, Recovery, Refused, SocketIo},
 };
 use serde_json::{Value, json, value::RawValue};
@@ -17,7 +16,8 @@ use std::{
     env,
     error::Error,
     future::pending,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    mem,
+    net::Ipv4Addr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -43,8 +43,16 @@ enum Suite {
 struct Guest {
     handshake: Arc<Handshake>,
     auth: Box<RawValue>,
-    /// The last of the [`PARCELS`] that was right.
-    parcel: Mutex<&'static str>,
+    /// The last event, with the number of its attachments: some have to come in order.
+    last: Mutex<String>,
+}
+
+impl Guest {
+    /// Gives what was noted before.
+    fn note(&self, this: String) -> String {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        mem::replace(&mut last, this)
+    }
 }
 
 type Socket = socketio::Socket<Guest>;
@@ -71,13 +79,13 @@ impl Namespace for Suite {
         Ok(Guest {
             handshake: Arc::clone(handshake),
             auth,
-            parcel: Mutex::default(),
+            last: Mutex::default(),
         })
     }
 
     fn on_connect(&self, socket: &Socket) {
         if let Self::Telling = self {
-            report(socket.emit("handshake", (handshake(socket.data()),)));
+            report(socket.emit("handshake", (shown(socket.data()),)));
         }
     }
 
@@ -99,31 +107,14 @@ fn report<E: ToString>(outcome: Result<(), E>) {
     }
 }
 
-/// Events that have to come with so many attachments, some of them right behind another; and what is told then.
-const PARCELS: [(&str, usize, Option<&str>, Option<&str>); 9] = [
-    ("buffa", 1, None, Some("buffack")),
-    ("jsonbuff", 1, None, Some("jsonbuff-ack")),
-    ("abuff1", 1, None, None),
-    ("abuff2", 0, Some("abuff1"), Some("abuff2-ack")),
-    ("blob", 1, None, Some("back")),
-    ("jsonblob", 1, None, Some("jsonblob-ack")),
-    ("blob1", 1, None, None),
-    ("blob2", 0, Some("blob1"), None),
-    ("blob3", 1, Some("blob2"), Some("blob3-ack")),
-];
-
 /// The moment in which JavaScript was made, as its dates are written.
 const DATE: &str = "1995-12-04T00:00:00.000Z";
-const TEXTS: [&str; 5] = [
-    "てすと",
-    "Я Б Г Д Ж Й",
-    "Ä ä Ü ü ß",
-    "utf8 — string",
-    "utf8 — string",
-];
+const TEXTS: &str = "てすと/Я Б Г Д Ж Й/Ä ä Ü ü ß/utf8 — string/utf8 — string";
 const BYTES: (Bytes,) = (Bytes::from_static(b"asdfasdf"),);
 
 fn answer(socket: &Socket, event: &Event<'_>, ack: Option<Ack>) -> Outcome {
+    let bytes = event.arguments().attachments().len();
+    let last = socket.data().note(format!("{} {bytes}", event.name()));
     match (event.name(), ack) {
         ("hi", _) => socket.emit("hi", ())?,
         ("echo", Some(ack)) => ack.send(event.arguments())?,
@@ -132,30 +123,22 @@ fn answer(socket: &Socket, event: &Event<'_>, ack: Option<Ack>) -> Outcome {
         ("getDate", _) => socket.emit("takeDate", (DATE,))?,
         ("getDateObj", _) => socket.emit("takeDateObj", (json!({ "date": DATE }),))?,
         ("getUtf8", _) => {
-            for text in TEXTS {
+            for text in TEXTS.split('/') {
                 socket.emit("takeUtf8", (text,))?;
             }
         }
         ("false", _) => socket.emit("false", (false,))?,
         ("doge", _) => socket.emit("doge", BYTES)?,
         ("getbin", _) => socket.emit("takebin", BYTES)?,
-        ("getHandshake", Some(ack)) => ack.send((handshake(socket.data()),))?,
+        ("getHandshake", Some(ack)) => ack.send((shown(socket.data()),))?,
         ("getId", Some(ack)) => ack.send((socket.id(),))?,
-        (name, ack) => match PARCELS.into_iter().find(|(parcel, ..)| *parcel == name) {
-            Some((name, attachments, behind, receipt)) => {
-                let parcels = &socket.data().parcel;
-                let mut last = parcels.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_mixed = !name.starts_with("json") || is_mixed(&event.get(0)?);
-                if event.arguments().attachments().len() == attachments
-                    && behind.is_none_or(|behind| behind == *last)
-                    && is_mixed
-                {
-                    *last = name;
-                    receipt.map_or(Ok(()), |receipt| socket.emit(receipt, ()))?;
-                }
-            }
-            None => ours::answer(socket, event, ack)?,
-        },
+        ("buffa", _) if bytes == 1 => socket.emit("buffack", ())?,
+        ("jsonbuff", _) if is_mixed(&event.get(0)?) => socket.emit("jsonbuff-ack", ())?,
+        ("abuff2", _) if last == "abuff1 1" => socket.emit("abuff2-ack", ())?,
+        ("blob", _) if bytes == 1 => socket.emit("back", ())?,
+        ("jsonblob", _) if is_mixed(&event.get(0)?) => socket.emit("jsonblob-ack", ())?,
+        ("blob3", _) if bytes == 1 && last == "blob2 0" => socket.emit("blob3-ack", ())?,
+        (_, ack) => ours::answer(socket, event, ack)?,
     }
     Ok(())
 }
@@ -169,12 +152,9 @@ fn ask(socket: &Socket) -> Outcome {
     let reply = socket.emit_with_ack("ack", ())?;
     let socket = socket.clone();
     tokio::spawn(async move {
-        if let Ok(answer) = reply.await
-            && answer.get::<Value>(0).is_ok_and(|first| first == 5)
-            && answer
-                .get::<Value>(1)
-                .is_ok_and(|second| second.get("test") == Some(&json!(true)))
-        {
+        let Ok(answer) = reply.await else { return };
+        let found = (answer.get(0).ok(), answer.get(1).ok());
+        if found == (Some(5), Some(json!({ "test": true }))) {
             report(socket.emit("got it", ()));
         }
     });
@@ -182,15 +162,16 @@ fn ask(socket: &Socket) -> Outcome {
 }
 
 /// As the JavaScript server shows it to its users.
-fn handshake(
-    Guest {
-        handshake, auth, ..
-    }: &Guest,
-) -> Value {
-    let headers = handshake.headers.iter();
+fn shown(guest: &Guest) -> Value {
+    let handshake = &guest.handshake;
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = handshake
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), text(value)));
     let issued = handshake.time.duration_since(SystemTime::UNIX_EPOCH);
     json!({
-        "headers": headers.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))).collect::<BTreeMap<_, _>>(),
+        "headers": headers.collect::<BTreeMap<_, _>>(),
         "query": handshake.parameters().collect::<BTreeMap<_, _>>(),
         "url": handshake.uri.to_string(),
         "address": handshake.address.ip(),
@@ -198,20 +179,8 @@ fn handshake(
         "issued": issued.unwrap_or_default().as_millis() as u64,
         "xdomain": handshake.headers.contains_key("origin"),
         "secure": false,
-        "auth": auth,
+        "auth": guest.auth,
     })
-}
-
-/// Lets everyone in, a moment later: clients try how long they wait.
-struct Unhurried;
-
-impl Admission for Unhurried {
-    type Identity = Handshake;
-
-    async fn admit(&self, request: &Parts, peer: SocketAddr) -> Result<Arc<Handshake>, Denied> {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        Anyone.admit(request, peer).await
-    }
 }
 
 #[tokio::main]
@@ -219,7 +188,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let is_unwanted = env::var_os("RECOVERY").is_some_and(|value| value == "0");
     let mut io = SocketIo::builder(socketio::Settings {
         recovery: (!is_unwanted).then(Recovery::default),
-        ..socketio::Settings::default()
+        ..Default::default()
     });
     io.of("/", Suite::Willing);
     for name in ["/foo", "/asd", "/valid", "/timeout_socket"] {
@@ -229,18 +198,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     io.of("/no", Suite::Nobody);
     io.of("/token", Suite::Token);
     io.of("/timeout", Suite::Silent);
-    let settings = Settings {
-        timing: Timing {
-            ping_interval: Duration::from_secs(2),
-            ..Timing::default()
-        },
-        allow_eio3: true,
-        ..Settings::default()
-    };
-    let engine = Engine::new(io.build(), Unhurried, settings);
+    let mut settings = Settings::default();
+    settings.timing.ping_interval = Duration::from_secs(2);
+    settings.allow_eio3 = true;
+    let engine = Engine::new(io.build(), ours::Unhurried, settings);
     let endpoint = Endpoint::new(engine, "/socket.io/", Cors::Any);
     let port = env::var("PORT").map_or(Ok(3210), |port| port.parse())?;
-    let listener = bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port)?;
+    let listener = bind(Some(Ipv4Addr::LOCALHOST.into()), port)?;
     println!("listening on http://{}", listener.local_addr()?);
     endpoint.serve(listener, pending()).await;
     Ok(())

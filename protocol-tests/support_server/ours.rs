@@ -2,11 +2,27 @@
 
 use super::{Outcome, Socket, report};
 use bytes::Bytes;
-use rollcall::socketio::{Ack, DisconnectReason, EncodeError, Event};
+use hyper::http::request::Parts;
+use rollcall::{
+    server::{Admission, Anyone, Denied, Handshake},
+    socketio::{Ack, DisconnectReason, EncodeError, Event},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::{collections::BTreeMap, time::Duration};
-use tokio::time::timeout;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::time::{sleep, timeout};
+
+/// Lets everyone in, a moment later: clients try how long they wait.
+pub struct Unhurried;
+
+impl Admission for Unhurried {
+    type Identity = Handshake;
+
+    async fn admit(&self, request: &Parts, peer: SocketAddr) -> Result<Arc<Handshake>, Denied> {
+        sleep(Duration::from_millis(10)).await;
+        Anyone.admit(request, peer).await
+    }
+}
 
 /// Attachments in every place.
 #[derive(Serialize, Deserialize, PartialEq)]
