@@ -37,7 +37,8 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     for warning in unknown_variables(env::vars_os().map(|(name, _)| name)) {
         log::warn!("{warning}");
     }
-    let runtime = runtime::Builder::new_multi_thread()
+    // One thread: what is done is to write to sockets, and two would spend more on waking each other.
+    let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
@@ -228,6 +229,9 @@ fn go_online(
             ..Rules::default()
         },
     );
+    // A task of its own, which is woken by nothing but news.
+    let herald = Arc::clone(&hub);
+    tokio::spawn(async move { herald.herald().await });
     let keeper = Keeper::open(Arc::clone(&hub), &UserFile::new(&config.users_file))?;
     expel(&hub, directory);
     let streams = Streams::new(

@@ -1,4 +1,4 @@
-//! The hub: the roster, and the channel on which everyone hears of its changes.
+//! The hub: the roster, and the topic on which everyone hears of its changes.
 
 use super::{
     Activity, Change, Doing, Interest, Mark, Now, Observer, Player, Published, Reader, Roster,
@@ -18,11 +18,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::{select, sync::Notify, time::sleep_until};
+use tokio::{select, sync::Notify, task::yield_now, time::sleep_until};
 
 /// Tells everyone what everyone does.
 ///
@@ -30,7 +31,7 @@ use tokio::{select, sync::Notify, time::sleep_until};
 /// or gets one twice, and all see one order.
 pub struct Hub {
     state: Mutex<State>,
-    /// The broadcast channel: `activity` events, encoded once each.
+    /// The topic that everyone follows: `activity` events, encoded once each.
     activities: Topic,
     /// Something falls due earlier than [`State::awaited`].
     sooner: Notify,
@@ -69,9 +70,6 @@ struct Place {
 
 impl Hub {
     /// A hub that knows of nobody. A receiver may lag `ring` changes behind before it gets a snapshot instead.
-    ///
-    /// # Panics
-    /// If `ring` is zero or above `usize::MAX / 2`.
     pub fn new(ring: usize, rules: Rules) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
@@ -297,6 +295,21 @@ impl Hub {
         state.snapshot = None;
         state.roster.restore(Now::of_the_system(), saved);
         self.wake_if_sooner(&state);
+    }
+
+    /// Wakes those who wait for changes, some at a time, for as long as it is not dropped: whoever speaks meanwhile is
+    /// heard before the rest. Without it they are all woken by each change.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn herald(&self) {
+        let mut herald = self.activities.herald();
+        loop {
+            poll_fn(|context| herald.poll_news(context)).await;
+            while herald.wake_some() {
+                yield_now().await;
+            }
+        }
     }
 
     /// Does what falls due, for as long as it is not dropped.

@@ -4,7 +4,7 @@
 //!   be told.
 //! * [`Roster`]: what follows from all reports together, from sockets, lost ones and leases (`device`), and how fast it
 //!   is told ([`Rate`]). Pure.
-//! * [`Hub`]: the roster under a mutex, and the broadcast channel on which its changes go out. `clock` tells it the time.
+//! * [`Hub`]: the roster under a mutex, and the topic on which its changes go out. `clock` tells it the time.
 //!   An [`Observer`] hears of them within the program.
 //! * [`Lease`]: what is said without a socket. `feed`, [`Reader`], [`Mark`]: what is read without one.
 //! * [`Keeper`]: what outlives the server, in files beside that of the users.

@@ -1,6 +1,6 @@
 //! The inbox: what is meant for one session alone.
 
-use super::{Stamp, Subscription};
+use super::{Stamp, Subscription, wait};
 use crate::engineio::{CloseReason, Frame};
 use std::{
     collections::VecDeque,
@@ -141,7 +141,7 @@ impl Inbox {
         match state.orders.front() {
             Some((stamp, _)) => Front::Order(*stamp),
             None => {
-                state.wait(context);
+                wait(&mut state.waker, context);
                 Front::Nothing(Stamp::next())
             }
         }
@@ -165,7 +165,7 @@ impl Inbox {
         match state.orders.back() {
             Some((_, Order::Close(reason))) => Poll::Ready(*reason),
             _ => {
-                state.wait(context);
+                wait(&mut state.waker, context);
                 Poll::Pending
             }
         }
@@ -187,17 +187,6 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while the lock is held, and a half-pushed order is impossible.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Has the task woken that waits.
-    fn wait(&mut self, context: &Context<'_>) {
-        // Nearly always it is there already, because something else woke the task.
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(context.waker()),
-            waker => *waker = Some(context.waker().clone()),
-        }
     }
 }
 

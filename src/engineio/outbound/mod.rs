@@ -10,19 +10,24 @@
 //! Everything handed in gets a [`Stamp`], and `Outbound` merges by stamp: what happened first is sent
 //! first, whichever way it went. The broadcast that a handler caused comes before the ack that it sent
 //! afterwards, and a snapshot comes after all that it covers and before all that it does not.
-//!
-//! # Why tokio is here
-//!
-//! `tokio::sync::broadcast` is a data structure: it needs no runtime, does no IO and reads no clock, so the
-//! core stays as pure as it claims to be. Nothing else of tokio is used, but for exempting the channel from
-//! the scheduler's budget.
 
 mod inbox;
 mod merge;
 mod stamp;
 mod topic;
 
+use std::task::{Context, Waker};
+
 pub use inbox::{Inbox, Order, Owner};
 pub use merge::{Delivery, Outbound};
 pub use stamp::Stamp;
-pub use topic::{Key, Repair, Subscription, Topic};
+pub use topic::{Herald, Key, Repair, Subscription, Topic};
+
+/// Has the task woken that waits.
+fn wait(waker: &mut Option<Waker>, context: &Context<'_>) {
+    // Nearly always it is there already, because something else woke the task.
+    match waker {
+        Some(waker) => waker.clone_from(context.waker()),
+        waker => *waker = Some(context.waker().clone()),
+    }
+}

@@ -1,18 +1,18 @@
-//! A topic: a broadcast channel of encoded frames that any number of sessions follow.
+//! A topic: a channel of encoded frames that any number of sessions follow.
+//!
+//! One ring holds the last frames for all of them, and each has a place in it. Beside the ring stand those who have
+//! read all that there is and wait for more. [`Topic::publish`] wakes them all, unless there is a [`Herald`], which
+//! wakes some at a time.
 
-use super::{Owner, Stamp};
+use super::{Owner, Stamp, wait};
 use crate::engineio::Frame;
-use futures_util::stream::{self, FusedStream};
+use slab::Slab;
+use smallvec::SmallVec;
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     mem,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
-};
-use tokio::{
-    sync::broadcast::{self, error::RecvError},
-    task::unconstrained,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
 /// A frame on its way through a topic.
@@ -32,8 +32,7 @@ pub type Key = u64;
 /// The ring holds the last so many frames for all receivers together. One that falls further behind is
 /// not dropped, it is repaired: see [`Repair`].
 pub struct Topic {
-    /// The lock makes the order of stamps the order of the ring.
-    sender: Mutex<broadcast::Sender<Published>>,
+    ring: Arc<Ring>,
 }
 
 /// Brings a receiver that lagged behind the ring back to the truth.
@@ -45,31 +44,76 @@ pub trait Repair: Send + Sync {
     fn repair(self: Arc<Self>) -> Subscription;
 }
 
+/// What a topic shares with those who follow it.
+struct Ring {
+    state: Mutex<State>,
+    /// How many frames it holds at most.
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last frames, without a gap, the oldest first.
+    frames: VecDeque<Published>,
+    /// How many there were ever, so the number of the next.
+    published: u64,
+    receivers: Slab<Waiting>,
+    /// The topic is gone: nothing will be published any more.
+    ended: bool,
+    /// A herald wakes the receivers.
+    heralded: bool,
+    /// The herald's task, while it waits for something to be published.
+    herald: Option<Waker>,
+}
+
+/// A receiver that waits, or does not just now.
+#[derive(Default)]
+struct Waiting {
+    waker: Option<Waker>,
+    /// The number of the frame that it waits for.
+    next: u64,
+}
+
+/// How many receivers are woken at a time: as many as a scheduler runs between two looks at what has arrived.
+const SOME: usize = 64;
+
 impl Topic {
-    /// A topic whose ring holds at least `ring` frames.
-    ///
-    /// # Panics
-    /// If `ring` is zero or above `usize::MAX / 2`.
+    /// A topic whose ring holds `ring` frames.
     pub fn new(ring: usize) -> Self {
         Self {
-            sender: Mutex::new(broadcast::Sender::new(ring)),
+            ring: Arc::new(Ring {
+                state: Mutex::default(),
+                capacity: ring,
+            }),
         }
     }
 
-    /// Hands a frame to every subscription. Without any, it is dropped.
+    /// Hands a frame to every subscription.
     pub fn publish(&self, frame: Frame) {
         self.publish_about(Key::default(), frame);
     }
 
     /// The same, with what it is about.
     pub fn publish_about(&self, key: Key, frame: Frame) {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        // An error says that nobody listens, which is no error here.
-        let _nobody = sender.send(Published {
+        let mut state = self.ring.lock();
+        if state.frames.len() >= self.ring.capacity {
+            state.frames.pop_front();
+        }
+        // Under the lock: the order of stamps is the order of the ring.
+        state.frames.push_back(Published {
             stamp: Stamp::next(),
             key,
             frame,
         });
+        state.published += 1;
+        if state.heralded {
+            let herald = state.herald.take();
+            drop(state);
+            herald.into_iter().for_each(Waker::wake);
+        } else {
+            drop(state);
+            self.ring.wake_all();
+        }
     }
 
     /// Follows the topic from here on: first `opening`, if there is one, then all that is published after this call.
@@ -77,41 +121,188 @@ impl Topic {
     /// Call it under the lock under which the topic's frames are made, and the opening is exactly
     /// what the frames that follow build upon.
     pub fn subscribe(&self, opening: Option<Frame>, repair: Arc<dyn Repair>) -> Subscription {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.ring.lock();
+        let receiver = Receiver {
+            next: state.published,
+            place: state.receivers.insert(Waiting::default()),
+            ring: Arc::clone(&self.ring),
+        };
         Subscription {
             head: opening.map(|frame| (Stamp::next(), frame)),
-            ring: Box::pin(receive(sender.subscribe())),
+            receiver,
             repair,
             owner: Owner::default(),
             only: None,
         }
     }
+
+    /// From now on receivers are woken by a herald alone. A topic has one at most.
+    pub fn herald(&self) -> Herald<'_> {
+        let mut state = self.ring.lock();
+        state.heralded = true;
+        Herald {
+            ring: &self.ring,
+            told: state.published,
+            place: 0,
+        }
+    }
 }
 
-/// The receiver as a stream. It ends with the topic.
-fn receive(
-    receiver: broadcast::Receiver<Published>,
-) -> impl FusedStream<Item = Result<Published, Lagged>> {
-    stream::unfold(receiver, |mut receiver| async {
-        // Not subject to the runtime's budget: a frame that is there but not shown would be overtaken by
-        // private ones. The session's task has bounds of its own.
-        match unconstrained(receiver.recv()).await {
-            Ok(published) => Some((Ok(published), receiver)),
-            Err(RecvError::Lagged(_)) => Some((Err(Lagged), receiver)),
-            Err(RecvError::Closed) => None,
+impl Drop for Topic {
+    fn drop(&mut self) {
+        self.ring.lock().ended = true;
+        self.ring.wake_all();
+    }
+}
+
+/// Wakes a topic's receivers, some at a time.
+///
+/// Whoever speaks while it is at it is heard before the rest are woken, if the herald's task lets others go first after
+/// each [`Herald::wake_some`]. So of many changes at once nearly all reach nearly everyone in one piece. When it is
+/// dropped, [`Topic::publish`] wakes everyone itself again.
+pub struct Herald<'a> {
+    ring: &'a Ring,
+    /// How many frames were published when this round began.
+    told: u64,
+    /// Whom it has come to in this round.
+    place: usize,
+}
+
+impl Herald<'_> {
+    /// Ready when there is something to tell: frames were published since the last round began.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.ring.lock();
+        if state.published == self.told {
+            wait(&mut state.herald, context);
+            return Poll::Pending;
         }
-    })
+        self.told = state.published;
+        self.place = 0;
+        Poll::Ready(())
+    }
+
+    /// Wakes some of those who wait and have not read all that there is. Whether there may be more of them in this
+    /// round.
+    pub fn wake_some(&mut self) -> bool {
+        let (wakers, place) = self.ring.lock().take_wakers(self.place);
+        self.place = place;
+        let may_be_more = wakers.len() == SOME;
+        wakers.into_iter().for_each(Waker::wake);
+        may_be_more
+    }
+}
+
+impl Drop for Herald<'_> {
+    fn drop(&mut self) {
+        let mut state = self.ring.lock();
+        state.heralded = false;
+        state.herald = None;
+        drop(state);
+        self.ring.wake_all();
+    }
+}
+
+impl Ring {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the lock is held, and a half-published frame is impossible.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes all who wait and have something to do.
+    fn wake_all(&self) {
+        let mut place = 0;
+        loop {
+            // Woken without the lock: what a waker does is not for us to know.
+            let (wakers, next) = self.lock().take_wakers(place);
+            place = next;
+            let may_be_more = wakers.len() == SOME;
+            wakers.into_iter().for_each(Waker::wake);
+            if !may_be_more {
+                return;
+            }
+        }
+    }
+}
+
+impl State {
+    /// The wakers of some who wait and have something to do, from a place on, and the place to go on at.
+    fn take_wakers(&mut self, mut place: usize) -> (SmallVec<[Waker; SOME]>, usize) {
+        let mut wakers = SmallVec::new();
+        // A place that is free now is not the end, and none lies behind the capacity.
+        while wakers.len() < SOME && place < self.receivers.capacity() {
+            if let Some(waiting) = self.receivers.get_mut(place)
+                && (waiting.next < self.published || self.ended)
+            {
+                wakers.extend(waiting.waker.take());
+            }
+            place += 1;
+        }
+        (wakers, place)
+    }
+
+    /// The frame of that number; none if it is not there yet, or [`Lagged`] if it is not there any more.
+    fn frame(&self, number: u64) -> Option<Result<&Published, Lagged>> {
+        let behind = usize::try_from(self.published - number).unwrap_or(usize::MAX);
+        if behind == 0 {
+            return None;
+        }
+        let place = self.frames.len().checked_sub(behind);
+        Some(place.and_then(|place| self.frames.get(place)).ok_or(Lagged))
+    }
 }
 
 /// The ring has overwritten frames that this receiver had not read yet.
 struct Lagged;
 
+/// A place in the ring.
+struct Receiver {
+    ring: Arc<Ring>,
+    /// The number of the frame to be read next.
+    next: u64,
+    /// Where it waits.
+    place: usize,
+}
+
+impl Receiver {
+    /// The next frame. `Ready(None)`: the topic is gone, and all is read.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Published, Lagged>>> {
+        let mut state = self.ring.lock();
+        if let Some(frame) = state.frame(self.next) {
+            self.next += 1;
+            return Poll::Ready(Some(frame.cloned()));
+        }
+        if state.ended {
+            return Poll::Ready(None);
+        }
+        if let Some(waiting) = state.receivers.get_mut(self.place) {
+            waiting.next = self.next;
+            wait(&mut waiting.waker, context);
+        }
+        Poll::Pending
+    }
+
+    /// Whether the topic is gone, and all is read.
+    fn has_ended(&self) -> bool {
+        let state = self.ring.lock();
+        state.ended && self.next == state.published
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // Dropped without the lock: it may be the last that holds a task.
+        let _waiting = self.ring.lock().receivers.try_remove(self.place);
+    }
+}
+
 /// One session's place in a topic.
 pub struct Subscription {
     /// The oldest frame that is not handed on yet; looking at its stamp must not lose it.
     head: Option<(Stamp, Frame)>,
-    /// Boxed, because the future that waits in it must not move.
-    ring: Pin<Box<dyn FusedStream<Item = Result<Published, Lagged>> + Send>>,
+    receiver: Receiver,
     repair: Arc<dyn Repair>,
     owner: Owner,
     /// What it is about; none: everything.
@@ -147,7 +338,7 @@ impl Subscription {
         let only = self.only.as_ref().map_or(0, |keys| {
             (keys.capacity() + keys.capacity() / 7) * (mem::size_of::<Key>() + 1)
         });
-        mem::size_of::<Self>() + mem::size_of_val(&*self.ring) + opening + only
+        mem::size_of::<Self>() + mem::size_of::<Waiting>() + opening + only
     }
 
     /// The stamp of the next frame. `Ready(None)`: the topic is gone.
@@ -159,7 +350,7 @@ impl Subscription {
             if let Some((stamp, _)) = &self.head {
                 return Poll::Ready(Some(*stamp));
             }
-            match self.ring.as_mut().poll_next(context) {
+            match self.receiver.poll_next(context) {
                 Poll::Ready(Some(Ok(published))) => {
                     if self.is_about(published.key) {
                         self.head = Some((published.stamp, published.frame));
@@ -176,7 +367,7 @@ impl Subscription {
 
     /// Whether the topic is gone, and all that it brought is taken.
     pub(super) fn has_ended(&self) -> bool {
-        self.head.is_none() && self.ring.is_terminated()
+        self.head.is_none() && self.receiver.has_ended()
     }
 
     /// Whether a frame was seen that nobody took.
