@@ -7,13 +7,19 @@ use crate::{
     socketio::SocketIo,
     users::{Directory, User},
 };
+use futures_util::{FutureExt, future::Either};
 use hyper::{
     Method, Request, StatusCode,
     body::Incoming,
-    header::{ALLOW, HeaderValue, LOCATION, ORIGIN},
+    header::{ALLOW, HeaderValue, LOCATION},
     http::request::Parts,
 };
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    future::{Future, ready},
+    net::SocketAddr,
+    sync::Arc,
+    time::Instant,
+};
 
 /// The engine behind the Socket.IO endpoint.
 pub type SocketIoEngine = Engine<SocketIo<Option<Arc<User>>>, Authenticator>;
@@ -57,18 +63,28 @@ impl Api {
         }
     }
 
-    async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    fn route(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Answer> + Send {
         let file = request.uri().path().strip_prefix("/socket.io/");
         if let (Some(engine), Some(file)) = (&self.engine, file) {
             if file.is_empty() {
-                return engine.handle(request, peer).await;
+                return Either::Left(engine.handle(request, peer));
             }
             if let Some(bundle) = &self.client_bundle
                 && let Some(answer) = bundle.answer(file, &request, engine.limits())
             {
-                return answer;
+                return Either::Right(ready(answer).boxed());
             }
         }
+        // Boxed: a GET that waits at the engine should need no room for this.
+        Either::Right(async move { self.rest(request).await }.boxed())
+    }
+
+    /// All that is not Socket.IO.
+    async fn rest(&self, request: Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
         let route = Route::of(parts.uri.path())
             .filter(|route| self.activities.is_some() || !route.is_about_activities());
@@ -166,14 +182,17 @@ impl Api {
 }
 
 impl Handler for Api {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
-        let origin = request.headers().get(ORIGIN).cloned();
-        let mut answer = match self.cors.preflight(&request) {
-            Some(answer) => answer,
-            None => self.route(request, peer).await,
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Answer> + Send {
+        let permit = self.cors.permit(request.headers());
+        let answer = match self.cors.preflight(&request) {
+            Some(answer) => Either::Left(ready(answer)),
+            None => Either::Right(self.route(request, peer)),
         };
-        self.cors.apply(origin, &mut answer);
-        answer
+        answer.map(|answer| permit.apply(answer))
     }
 }
 

@@ -12,6 +12,10 @@ use serde::Serialize;
 /// An HTTP answer.
 pub type Answer = Response<Body>;
 
+/// Marks, among its extensions, an answer behind which more is sent at once, so that both may leave in one piece.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Followed;
+
 /// An answer with a body of the given type.
 pub fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Body::from(body));

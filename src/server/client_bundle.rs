@@ -8,7 +8,7 @@
 
 use super::{
     Answer, Limits, answer,
-    compression::{Forms, compressed_once},
+    compression::{Coding, Forms, compressed_once},
 };
 use bytes::Bytes;
 use hyper::{
@@ -127,7 +127,12 @@ impl ClientBundle {
         } else {
             let plain =
                 answer::with_body(StatusCode::OK, file.content_type(), file.content.clone());
-            compressed_once(asked, limits.compress_from_bytes, plain, &file.forms)
+            compressed_once(
+                Coding::accepted(asked),
+                limits.compress_from_bytes,
+                plain,
+                &file.forms,
+            )
         };
         let headers = answer.headers_mut();
         headers.insert(ETAG, self.tag.clone());

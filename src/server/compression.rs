@@ -24,7 +24,7 @@ const LEVEL: Compression = Compression::fast();
 
 /// A way to compress that HTTP has a name for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(super) enum Coding {
     Gzip,
     /// The zlib format: HTTP says deflate, and means this.
     Deflate,
@@ -37,19 +37,23 @@ pub(super) struct Forms {
     deflate: OnceLock<Bytes>,
 }
 
-/// The answer to a poll with these headers, compressed if it is large, the client takes it, and it gets smaller.
-pub(super) fn compressed(asked: &HeaderMap, from_bytes: Option<usize>, answer: Answer) -> Answer {
-    compressed_by(asked, from_bytes, answer, Coding::encode)
+/// The answer to a poll, in the coding that its client accepts, if it is large and gets smaller.
+pub(super) fn compressed(
+    accepted: Option<Coding>,
+    from_bytes: Option<usize>,
+    answer: Answer,
+) -> Answer {
+    compressed_by(accepted, from_bytes, answer, Coding::encode)
 }
 
 /// The same for an answer whose body is always the one that `forms` are of: no form of it is made twice.
 pub(super) fn compressed_once(
-    asked: &HeaderMap,
+    accepted: Option<Coding>,
     from_bytes: Option<usize>,
     answer: Answer,
     forms: &Forms,
 ) -> Answer {
-    compressed_by(asked, from_bytes, answer, |coding, body| {
+    compressed_by(accepted, from_bytes, answer, |coding, body| {
         let form = forms.of(coding);
         if let Some(made) = form.get() {
             return Ok(made.clone());
@@ -61,7 +65,7 @@ pub(super) fn compressed_once(
 }
 
 fn compressed_by(
-    asked: &HeaderMap,
+    accepted: Option<Coding>,
     from_bytes: Option<usize>,
     answer: Answer,
     encode: impl FnOnce(Coding, &[u8]) -> io::Result<Bytes>,
@@ -71,7 +75,7 @@ fn compressed_by(
     if !is_large || answer.status() != StatusCode::OK {
         return answer;
     }
-    let Some(coding) = Coding::accepted(asked) else {
+    let Some(coding) = accepted else {
         return answer;
     };
     let (mut head, body) = answer.into_parts();
@@ -110,8 +114,8 @@ impl Coding {
         }
     }
 
-    /// The one that the client likes best, gzip if it likes both alike.
-    fn accepted(asked: &HeaderMap) -> Option<Self> {
+    /// The one that the client with these headers likes best, gzip if it likes both alike.
+    pub(super) fn accepted(asked: &HeaderMap) -> Option<Self> {
         let gzip = quality(asked, Self::Gzip.name());
         let deflate = quality(asked, Self::Deflate.name());
         if gzip.max(deflate) <= 0.0 {
@@ -178,7 +182,7 @@ mod tests {
         asked.insert(ACCEPT_ENCODING, HeaderValue::from_static(coding));
         let kind = "application/octet-stream";
         let plain = answer::with_body(StatusCode::OK, kind, plain.clone());
-        let (head, body) = compressed(&asked, Some(1024), plain).into_parts();
+        let (head, body) = compressed(Coding::accepted(&asked), Some(1024), plain).into_parts();
         let is_compressed = head.headers.contains_key(CONTENT_ENCODING);
         let body = match body {
             Body::Whole(body) => body.into_inner().unwrap_or_default(),

@@ -2,11 +2,11 @@
 
 use super::answer::{self, Answer};
 use hyper::{
-    Method, Request, StatusCode,
+    HeaderMap, Method, Request, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS,
-        HeaderValue, VARY,
+        HeaderValue, ORIGIN, VARY,
     },
 };
 
@@ -41,16 +41,38 @@ impl Cors {
         })
     }
 
-    /// Adds to an answer, whatever it says, what lets a page of this origin read it.
-    pub fn apply(&self, origin: Option<HeaderValue>, answer: &mut Answer) {
+    /// What a page with these headers may have of the answer.
+    pub fn permit(&self, asked: &HeaderMap) -> Permit {
+        match self {
+            Self::Any => Permit::Any,
+            Self::Only(origins) => {
+                let of = |origin| origins.iter().find(|known| *known == origin);
+                Permit::Only(asked.get(ORIGIN).and_then(of).cloned())
+            }
+        }
+    }
+}
+
+/// Who may read an answer.
+#[derive(Debug, Clone)]
+pub enum Permit {
+    /// Any page.
+    Any,
+    /// Pages of this origin alone, if there is one.
+    Only(Option<HeaderValue>),
+}
+
+impl Permit {
+    /// The answer, whatever it says, with what lets the page read it.
+    pub fn apply(self, mut answer: Answer) -> Answer {
         let headers = answer.headers_mut();
         match self {
             Self::Any => {
                 headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             }
-            Self::Only(origins) => {
+            Self::Only(origin) => {
                 headers.append(VARY, HeaderValue::from_static("Origin"));
-                if let Some(origin) = origin.filter(|origin| origins.contains(origin)) {
+                if let Some(origin) = origin {
                     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
                     // Version 2 of socket.io-client asks with credentials, and browsers want to read this then.
                     let allowed = HeaderValue::from_static("true");
@@ -58,5 +80,6 @@ impl Cors {
                 }
             }
         }
+        answer
     }
 }

@@ -495,9 +495,9 @@ mod tests {
             size_of::<F>()
         }
         let sizes = [
-            ("the task", of_its_task(Driver::run), 648),
+            ("the task", of_its_task(Driver::run), 656),
             ("the link", size_of::<Link>(), 120),
-            ("the subscription", size_of::<Subscription>(), 96),
+            ("the subscription", size_of::<Subscription>(), 104),
             ("the inbox", size_of::<Inbox>(), 96),
             ("the clock", size_of::<Clock>(), 56),
         ];

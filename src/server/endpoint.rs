@@ -2,8 +2,13 @@
 
 use super::{Admission, Answer, ClientBundle, Cors, Engine, Handler, empty, serve};
 use crate::engineio::Application;
-use hyper::{Request, StatusCode, body::Incoming, header::ORIGIN};
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use futures_util::{FutureExt, future::Either};
+use hyper::{Request, StatusCode, body::Incoming};
+use std::{
+    future::{Future, ready},
+    net::SocketAddr,
+    sync::Arc,
+};
 use tokio::{net::TcpListener, select, sync::watch, time::sleep};
 
 /// An engine at its path, with the headers that web pages need.
@@ -86,14 +91,23 @@ where
         names.any(|its| its == name)
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Answer> + Send + use<A, D> {
+        if let Some(answer) = self.cors.preflight(&request) {
+            return Either::Left(ready(answer));
+        }
         let file = request.uri().path().strip_prefix(self.path);
         let answer = match (file, &self.client_bundle) {
-            (Some(""), _) => return self.engine.handle(request, peer).await,
+            (Some(""), _) => return Either::Right(self.engine.handle(request, peer)),
             (Some(file), Some(bundle)) => bundle.answer(file, &request, self.engine.limits()),
             _ => None,
         };
-        answer.unwrap_or_else(|| empty(StatusCode::NOT_FOUND))
+        Either::Left(ready(
+            answer.unwrap_or_else(|| empty(StatusCode::NOT_FOUND)),
+        ))
     }
 
     /// Serves `listener` with nothing but this until `shutdown` is ready. Then ends all sessions, and returns when
@@ -140,13 +154,13 @@ where
     A: Application,
     D: Admission<Identity = A::Identity>,
 {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
-        let origin = request.headers().get(ORIGIN).cloned();
-        let mut answer = match self.cors.preflight(&request) {
-            Some(answer) => answer,
-            None => self.answer(request, peer).await,
-        };
-        self.cors.apply(origin, &mut answer);
-        answer
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Answer> + Send {
+        let permit = self.cors.permit(request.headers());
+        let answer = self.answer(request, peer);
+        answer.map(|answer| permit.apply(answer))
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Admission, Answer, Denied, Limits, Sessions, answer,
     candidate::Candidate,
-    compression::compressed,
+    compression::{Coding, compressed},
     door::{Door, Doorkeeper, Knock, Reply},
     driver::{Driver, SessionName},
     link::{End, Link, PutAside},
@@ -18,6 +18,7 @@ use crate::engineio::{
     open_packet,
     outbound::{Inbox, Order, Outbound},
 };
+use futures_util::future::BoxFuture;
 use hyper::{
     StatusCode,
     body::Incoming,
@@ -28,6 +29,7 @@ use hyper::{
 use serde::Serialize;
 use std::{
     fmt,
+    future::Future,
     net::SocketAddr,
     sync::{
         Arc,
@@ -101,127 +103,148 @@ where
     /// # Cancel safety
     /// Dropped before it is ready, the client has got no answer: a session on long-polling then ends, as the
     /// protocol wants it.
-    pub async fn handle(
+    pub fn handle(
         self: &Arc<Self>,
         mut request: hyper::Request<Incoming>,
         peer: SocketAddr,
-    ) -> Answer {
+    ) -> impl Future<Output = Answer> + Send + use<A, D> {
         let upgrade = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
         let is_upgrade = websocket::is_upgrade(&parts);
-        match self
-            .answer(&parts, body, is_upgrade.then_some(upgrade), peer)
-            .await
-        {
-            Ok(answer) => answer,
-            Err(turned_away) => {
+        let answering = self.answer(parts, body, is_upgrade.then_some(upgrade), peer);
+        async move {
+            let answered = match answering {
+                Ok(Answering::Now(answer)) => Ok(answer),
+                Ok(Answering::Asked(asked)) => asked.answer().await,
+                Ok(Answering::Opening(opening)) => opening.await,
+                Err(turned_away) => Err(turned_away),
+            };
+            answered.unwrap_or_else(|turned_away| {
                 let answer = turned_away.answer(is_upgrade);
-                log::info!(
-                    "{peer} is turned away: {} {turned_away}",
-                    answer.status().as_u16()
-                );
+                let status = answer.status().as_u16();
+                log::info!("{peer} is turned away: {status} {turned_away}");
                 answer
-            }
+            })
         }
     }
 
     /// Protocol, "Handshake", with the checks in the reference's order, and all of them before the 101.
-    async fn answer(
+    ///
+    /// What a GET needs while it waits is all that is left of it: its headers lie in the buffer that they were read
+    /// into, and hyper, which reads on to notice when the client goes, would get itself another for as long as they live.
+    fn answer(
         self: &Arc<Self>,
-        parts: &Parts,
+        parts: Parts,
         body: Incoming,
         upgrade: Option<OnUpgrade>,
         peer: SocketAddr,
-    ) -> Result<Answer, TurnedAway> {
-        let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let method = match parts.method {
-            hyper::Method::GET => Method::Get,
-            hyper::Method::POST => Method::Post,
-            _ => Method::Other,
-        };
-        let request = Request {
-            query,
-            method,
-            is_upgrade: upgrade.is_some(),
-            allow_eio3: self.allow_eio3,
-        };
+    ) -> Result<Answering, TurnedAway> {
+        let request = self.request(&parts, upgrade.is_some());
         let mut found = None;
         let asked = request.verify(|sid| {
             found = self.sessions.find(sid);
             found.as_ref().map(|found| found.revision)
         })?;
         let base64_only = request.query.base64_only;
-        match (asked, found, upgrade) {
-            (Asked::OpenWebSocket | Asked::OpenPolling, _, upgrade) => {
-                let identity = self.admission.admit(parts, peer).await?;
+        let found = match (asked, found) {
+            (Asked::OpenWebSocket | Asked::OpenPolling, _) => {
+                let opening = Arc::clone(self).open(parts, upgrade, peer);
+                return Ok(Answering::Opening(Box::pin(opening)));
+            }
+            (_, found) => found.ok_or(Refusal::SessionUnknown)?,
+        };
+        if !self.admission.is_same(&found.identity, &parts) {
+            return Err(OTHER_KEY.into());
+        }
+        match (asked, upgrade) {
+            (Asked::WebSocket, Some(upgrade)) => {
+                let accepted = websocket::accept(&parts.headers)?;
                 let dialect = Dialect {
-                    revision: request.verify_version()?,
+                    revision: found.revision,
                     base64_only,
                 };
-                match upgrade {
-                    Some(upgrade) => {
-                        let accepted = websocket::accept(&parts.headers)?;
-                        let place = self.sessions.reserve()?;
-                        self.open_on_websocket(place, upgrade, dialect, identity, peer);
-                        Ok(accepted)
-                    }
-                    None => {
-                        let place = self.sessions.reserve()?;
-                        self.open_on_polling(place, dialect, identity, peer)
-                    }
-                }
+                self.bring_websocket(upgrade, dialect, found.door);
+                Ok(Answering::Now(accepted))
             }
-            (_, Some(found), upgrade) => {
-                if !self.admission.is_same(&found.identity, parts) {
-                    return Err(OTHER_KEY.into());
-                }
-                match (asked, upgrade) {
-                    (Asked::WebSocket, Some(upgrade)) => {
-                        let accepted = websocket::accept(&parts.headers)?;
-                        let dialect = Dialect {
-                            revision: found.revision,
-                            base64_only,
-                        };
-                        self.bring_websocket(upgrade, dialect, found.door);
-                        Ok(accepted)
-                    }
-                    (Asked::Post, _) => {
-                        let is_binary = parts
-                            .headers
-                            .get(CONTENT_TYPE)
-                            .is_some_and(|kind| kind == BINARY);
-                        self.ask(found.door, |reply| {
-                            Knock::Post(Post {
-                                body,
-                                is_binary,
-                                reply,
-                            })
-                        })
-                        .await
-                    }
-                    _ => {
-                        let answer = self.ask(found.door, Knock::Poll).await?;
-                        // Here, and not in the session's task, which has its heartbeat to look after.
-                        let from_bytes = self.limits.compress_from_bytes;
-                        Ok(compressed(&parts.headers, from_bytes, answer))
-                    }
-                }
+            (Asked::Post, _) => {
+                let is_binary = parts
+                    .headers
+                    .get(CONTENT_TYPE)
+                    .is_some_and(|kind| kind == BINARY);
+                self.ask(found.door, None, |reply| {
+                    Knock::Post(Post {
+                        body,
+                        is_binary,
+                        reply,
+                    })
+                })
             }
-            (_, None, _) => Err(Refusal::SessionUnknown.into()),
+            _ => {
+                let coding = Coding::accepted(&parts.headers);
+                self.ask(found.door, coding, Knock::Poll)
+            }
+        }
+    }
+
+    /// What a request asks for.
+    fn request<'a>(&self, parts: &'a Parts, is_upgrade: bool) -> Request<'a> {
+        Request {
+            query: Query::parse(parts.uri.query().unwrap_or_default()),
+            method: match parts.method {
+                hyper::Method::GET => Method::Get,
+                hyper::Method::POST => Method::Post,
+                _ => Method::Other,
+            },
+            is_upgrade,
+            allow_eio3: self.allow_eio3,
+        }
+    }
+
+    /// Opens a session, if its client is let in.
+    async fn open(
+        self: Arc<Self>,
+        parts: Parts,
+        upgrade: Option<OnUpgrade>,
+        peer: SocketAddr,
+    ) -> Result<Answer, TurnedAway> {
+        let identity = self.admission.admit(&parts, peer).await?;
+        let request = self.request(&parts, upgrade.is_some());
+        let dialect = Dialect {
+            revision: request.verify_version()?,
+            base64_only: request.query.base64_only,
+        };
+        match upgrade {
+            Some(upgrade) => {
+                let mut accepted = websocket::accept(&parts.headers)?;
+                // By the open packet.
+                accepted.extensions_mut().insert(answer::Followed);
+                let place = self.sessions.reserve()?;
+                self.open_on_websocket(place, upgrade, dialect, identity, peer);
+                Ok(accepted)
+            }
+            None => {
+                let place = self.sessions.reserve()?;
+                self.open_on_polling(place, dialect, identity, peer)
+            }
         }
     }
 
     /// Lets a session's task answer a request.
-    async fn ask(
+    fn ask(
         &self,
         door: Option<Arc<Door>>,
+        coding: Option<Coding>,
         knock: impl FnOnce(Reply) -> Knock,
-    ) -> Result<Answer, TurnedAway> {
+    ) -> Result<Answering, TurnedAway> {
         // Born on a WebSocket, it has no use for other requests.
         let door = door.ok_or(Refusal::BadRequest)?;
         let (reply, answer) = oneshot::channel();
         door.knock(knock(reply));
-        answer.await.map_err(|_| Refusal::SessionUnknown.into())
+        Ok(Answering::Asked(Waiting {
+            answer,
+            coding,
+            compress_from_bytes: self.limits.compress_from_bytes,
+        }))
     }
 
     /// Once the 101 is out, brings the WebSocket to its session, or closes it if the session has one.
@@ -427,6 +450,30 @@ pub(super) fn refusal(refusal: Refusal) -> Answer {
         message: refusal.message(),
     };
     answer::json(StatusCode::BAD_REQUEST, &body)
+}
+
+/// How a request is answered.
+enum Answering {
+    Now(Answer),
+    /// By a session's task.
+    Asked(Waiting),
+    /// As soon as its client is let in.
+    Opening(BoxFuture<'static, Result<Answer, TurnedAway>>),
+}
+
+/// What is left of a request that a session's task has.
+struct Waiting {
+    answer: oneshot::Receiver<Answer>,
+    coding: Option<Coding>,
+    compress_from_bytes: Option<usize>,
+}
+
+impl Waiting {
+    async fn answer(self) -> Result<Answer, TurnedAway> {
+        let answer = self.answer.await.map_err(|_| Refusal::SessionUnknown)?;
+        // Here, and not in the session's task, which has its heartbeat to look after.
+        Ok(compressed(self.coding, self.compress_from_bytes, answer))
+    }
 }
 
 /// Why a request gets no session.

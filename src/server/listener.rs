@@ -1,6 +1,7 @@
 //! The listener: accepts connections and speaks HTTP on them until it is told to stop.
 
-use super::{Answer, Limits, patience::Patient};
+use super::{Answer, Limits, answer::Followed, patience::Patient};
+use futures_util::FutureExt;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,7 +17,12 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, select, sync::watch, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    select,
+    sync::watch,
+    time::sleep,
+};
 
 /// Answers HTTP requests.
 pub trait Handler: Send + Sync + 'static {
@@ -104,8 +110,15 @@ pub async fn serve<H: Handler>(
                 if let Err(error) = stream.set_nodelay(true) {
                     log::debug!("{peer}: small packets may be delayed: {error}");
                 }
-                let stream = Patient::new(stream, limits.write_timeout);
-                serve_connection(&http, stop.subscribe(), stream, peer, &handler);
+                let (http, handler) = (http.clone(), Arc::clone(&handler));
+                serve_connection(
+                    http,
+                    stop.subscribe(),
+                    stream,
+                    limits.write_timeout,
+                    peer,
+                    handler,
+                );
             }
             Err(error) if is_of_one_connection(&error) => {
                 log::debug!("a connection was gone before it was accepted: {error}")
@@ -127,25 +140,31 @@ pub async fn serve<H: Handler>(
 }
 
 fn serve_connection<H: Handler>(
-    http: &http1::Builder,
+    http: http1::Builder,
     mut stop: watch::Receiver<()>,
-    stream: Patient,
+    stream: TcpStream,
+    patience: Duration,
     peer: SocketAddr,
-    handler: &Arc<H>,
+    handler: Arc<H>,
 ) {
-    let handler = Arc::clone(handler);
-    let has_asked = Arc::new(AtomicBool::new(false));
-    let asks = Arc::clone(&has_asked);
-    let service = service_fn(move |request| {
-        asks.store(true, Ordering::Relaxed);
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
-    });
-    let connection = http
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
     tokio::spawn(async move {
-        let mut connection = pin!(connection);
+        let has_asked = AtomicBool::new(false);
+        let followed = Arc::new(AtomicBool::new(false));
+        let stream = Patient::new(stream, patience, Arc::clone(&followed));
+        let service = service_fn(|request| {
+            has_asked.store(true, Ordering::Relaxed);
+            let answer = Arc::clone(&handler).handle(request, peer);
+            answer.map(|answer| {
+                let is_followed = answer.extensions().get::<Followed>().is_some();
+                followed.store(is_followed, Ordering::Relaxed);
+                Ok::<_, Infallible>(answer)
+            })
+        });
+        // Made here, since a task has what it was given and what becomes of that, both, all its life.
+        let mut connection = pin!(
+            http.serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
+        );
         let served = select! {
             // First what has arrived.
             biased;

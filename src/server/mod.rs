@@ -58,7 +58,7 @@ pub use admission::{Admission, Denied};
 pub use answer::{Answer, empty, is_known, json, with_body, with_pieces};
 pub use body::Body;
 pub use client_bundle::{ClientBundle, ClientBundleError};
-pub use cors::Cors;
+pub use cors::{Cors, Permit};
 pub use endpoint::Endpoint;
 pub use engine::{Engine, Settings};
 pub use handshake::{Anyone, Handshake};

@@ -3,8 +3,23 @@
 use super::Answer;
 use hyper::HeaderMap;
 
+/// A way to compress: none.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Coding {}
+
+impl Coding {
+    /// None, whatever the client likes.
+    pub(super) fn accepted(_asked: &HeaderMap) -> Option<Self> {
+        None
+    }
+}
+
 /// The answer as it is.
-pub(super) fn compressed(_asked: &HeaderMap, _from_bytes: Option<usize>, answer: Answer) -> Answer {
+pub(super) fn compressed(
+    _accepted: Option<Coding>,
+    _from_bytes: Option<usize>,
+    answer: Answer,
+) -> Answer {
     answer
 }
 
@@ -14,7 +29,7 @@ pub(super) struct Forms {}
 
 /// The answer as it is.
 pub(super) fn compressed_once(
-    _asked: &HeaderMap,
+    _accepted: Option<Coding>,
     _from_bytes: Option<usize>,
     answer: Answer,
     _forms: &Forms,

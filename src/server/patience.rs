@@ -2,11 +2,17 @@
 //!
 //! hyper waits for ever, and who asks for much and reads nothing would hold it, and a stream's place, as long. A
 //! connection that has left HTTP is taken out of this: its session has a clock of its own.
+//!
+//! Here, too, because hyper writes here: an answer behind which more is sent at once need not leave alone.
 
 use std::{
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -24,14 +30,18 @@ pub(super) struct Patient {
     patience: Duration,
     /// Goes off when patience is at its end; there while the peer takes nothing.
     end: Option<Pin<Box<Sleep>>>,
+    /// What is written now is followed by more at once.
+    followed: Arc<AtomicBool>,
 }
 
 impl Patient {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
+    /// While `followed`, the kernel may wait with what is written until there is more.
+    pub(super) fn new(stream: TcpStream, patience: Duration, followed: Arc<AtomicBool>) -> Self {
         Self {
             stream,
             patience,
             end: None,
+            followed,
         }
     }
 
@@ -83,7 +93,10 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let written = match self.followed.load(Ordering::Relaxed) {
+            true => stream::poll_write_more(&self.stream, context, slices),
+            false => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
+        };
         self.bounded(written, context)
     }
 

@@ -15,11 +15,11 @@ use std::{
     io::{self, IoSlice, Write},
     mem,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -70,6 +70,31 @@ impl Stream {
 pub(super) fn reset_on_drop(stream: &TcpStream) {
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         log::debug!("a connection is left to the kernel: {error}");
+    }
+}
+
+/// Lets the kernel wait for what is written next, and send both in one piece.
+#[cfg(target_os = "linux")]
+const MORE: i32 = libc::MSG_MORE;
+#[cfg(not(target_os = "linux"))]
+const MORE: i32 = 0;
+
+/// Writes what is followed by more at once.
+pub(super) fn poll_write_more(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(context))?;
+        let write = || {
+            let flags = MORE | libc::MSG_NOSIGNAL;
+            SockRef::from(stream).send_vectored_with_flags(slices, flags)
+        };
+        match stream.try_io(Interest::WRITABLE, write) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
+        }
     }
 }
 
