@@ -45,6 +45,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () =>
 
 export class Server {
   #binary;
+  #within;
   #child;
   #credentials = {};
   #closed;
@@ -57,9 +58,10 @@ export class Server {
   /** What it printed since the last start. */
   stdout = "";
 
-  /** Users are names, or `{name, role, activated, deleted_at}`; they get the ids 1, 2, 3 and so on. */
-  constructor({ users = ["alice", "bob", "carol"], env = {}, program = binary } = {}) {
+  /** Users are names, or `{name, role, activated, deleted_at}`; they get the ids 1, 2, 3 and so on. `within` is a command that runs another. */
+  constructor({ users = ["alice", "bob", "carol"], env = {}, program = binary, within = [] } = {}) {
     this.#binary = program();
+    this.#within = within;
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "rollcall-"));
     this.usersFile = path.join(this.folder, "users.json");
     const rows = users.map((user, index) => {
@@ -133,7 +135,8 @@ export class Server {
 
   async start() {
     assert.equal(this.#child, undefined, "it runs already");
-    const child = spawn(this.#binary, [], { ...this.#credentials, cwd: this.folder, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
+    const [command, ...args] = [...this.#within, this.#binary];
+    const child = spawn(command, args, { ...this.#credentials, cwd: this.folder, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     this.#closed = once(child, "close");
     running.add(child);

@@ -165,8 +165,8 @@ impl Summary<'_> {
         const KIB: f64 = 1024.0;
         let promises = [
             self.at_most(IdleClient, 8000, 2.0 * KIB),
-            self.at_most(BetweenPolls, 2000, 2.0 * KIB),
-            self.at_most(HeldPoll, 2000, 14.0 * KIB),
+            self.at_most(BetweenPolls, 8000, 2.0 * KIB),
+            self.at_most(HeldPoll, 8000, 14.0 * KIB),
             self.at_most(Start, 0, 3e6),
             self.at_most(Binary, 0, 2e6),
             self.ratio(Handshake, 8000, Socketioxide, 0.4),

@@ -131,10 +131,10 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         Plan::Quick => (1, vec![2000, 8000, 16_000], 10),
         Plan::Smoke => (1, vec![50], 0),
     };
-    let (storm, herd, polling) = if plan == Plan::Smoke {
-        (40, 20, 20)
+    let (storm, herd, polling, polling_idle) = if plan == Plan::Smoke {
+        (40, 20, 20, 20)
     } else {
-        (2000, 5000, 2000)
+        (2000, 5000, 2000, 8000)
     };
     // The others need minutes, or lose clients, with as many.
     let (storm_of_peers, herd_of_peers) = if plan == Plan::Smoke {
@@ -160,6 +160,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         storm,
         storm_of_peers,
         polling + 1,
+        polling_idle,
         2 * herd + 1,
         2 * herd_of_peers + 1,
     ]);
@@ -190,15 +191,16 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
             bench.bare(*kind)?;
         }
         for clients in steps.iter().filter(|_| wants("everyday")) {
-            // In the quick run only the straight line is looked at beside the size that the targets speak of.
-            let is_aside = plan == Plan::Quick && *clients != 8000;
+            // Beside the size that the targets speak of, only the line between them matters.
+            let is_aside = plan != Plan::Smoke && *clients != 8000;
             for kind in servers.iter().copied().chain([Kind::Floor]) {
-                if !is_aside || kind == Kind::Rollcall {
+                // Of the peers the other sizes are for the plot.
+                let is_for_plot = plan == Plan::Full && run == 1;
+                if !is_aside || kind == Kind::Rollcall || is_for_plot {
                     let effort = effort(kind, *clients);
-                    let settle = if is_aside {
-                        Duration::ZERO
-                    } else {
-                        effort.settle
+                    let settle = match is_aside {
+                        true => effort.settle / 5,
+                        false => effort.settle,
                     };
                     bench.everyday(kind, *clients, Effort { settle, ..effort })?;
                 }
@@ -207,6 +209,10 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         for kind in servers {
             let is_ours = *kind == Kind::Rollcall;
             if wants("polling") {
+                // Nobody has promised anything for the peers.
+                if is_ours {
+                    bench.polling_idle(*kind, polling_idle, effort(*kind, polling_idle))?;
+                }
                 bench.polling(*kind, polling, effort(*kind, polling))?;
             }
             let sizes = |ours, of_peers| match (is_ours, plan) {

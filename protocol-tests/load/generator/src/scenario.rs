@@ -230,24 +230,32 @@ impl Bench<'_> {
         self.stop(server, users)
     }
 
-    /// On long-polling: between two polls, with a GET that waits, and being told.
+    /// On long-polling: what a client takes between two polls, and with a GET that waits.
+    pub fn polling_idle(&mut self, kind: Kind, clients: usize, effort: Effort) -> io::Result<()> {
+        for (means, figure) in [
+            (Means::PollingOnce, Figure::BetweenPolls),
+            (Means::Polling, Figure::HeldPoll),
+        ] {
+            let server = Server::start(kind, self.programs, self.users.path(clients)?, clients)?;
+            let mut swarm = Swarm::new(server.address)?;
+            swarm.connect(self.users.keys(clients), means, false)?;
+            swarm.rest(effort.settle)?;
+            let idle = server.rss()?.saturating_sub(server.rss_at_start) as f64 / clients as f64;
+            self.note(kind, clients, figure, idle);
+            self.stop(server, clients)?;
+        }
+        Ok(())
+    }
+
+    /// On long-polling: being told.
     pub fn polling(&mut self, kind: Kind, clients: usize, effort: Effort) -> io::Result<()> {
-        for means in [Means::PollingOnce, Means::Polling] {
             // One more speaks, on a WebSocket.
             let users = clients + 1;
             let server = Server::start(kind, self.programs, self.users.path(users)?, users)?;
             let mut swarm = Swarm::new(server.address)?;
             let (speaker, pollers) = self.users.keys(users).split_at(1);
             swarm.connect(speaker, Means::WebSocket, false)?;
-            swarm.connect(pollers, means, false)?;
-            swarm.rest(effort.settle)?;
-            let idle = server.rss()?.saturating_sub(server.rss_at_start) as f64 / clients as f64;
-            if means == Means::PollingOnce {
-                self.note(kind, clients, Figure::BetweenPolls, idle);
-                self.stop(server, users)?;
-                continue;
-            }
-            self.note(kind, clients, Figure::HeldPoll, idle);
+            swarm.connect(pollers, Means::Polling, false)?;
             swarm.begin(effort.paced);
             let cpu = server.cpu()?;
             for change in 0..effort.paced {
@@ -258,9 +266,7 @@ impl Bench<'_> {
             let known = swarm.tally().known.max(1) as f64;
             let paced = (server.cpu()? - cpu).as_secs_f64() * 1e6 / known;
             self.note(kind, clients, Figure::Polled, paced);
-            self.stop(server, users)?;
-        }
-        Ok(())
+            self.stop(server, users)
     }
 
     /// The process alone.
