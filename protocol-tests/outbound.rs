@@ -14,7 +14,7 @@ mod support;
 
 use rollcall::engineio::{
     CloseReason, Frame,
-    outbound::{Delivery, Inbox, Order, Outbound, Owner, Repair, Subscription, Topic},
+    outbound::{Delivery, Herald, Inbox, Order, Outbound, Owner, Repair, Subscription, Topic},
 };
 use std::{
     collections::VecDeque,
@@ -454,6 +454,164 @@ fn no_wake_is_lost_whatever_happens_in_between() {
                 assert!(woken.take() > 0, "seed {seed}");
                 is_waiting = false;
             }
+        }
+    }
+}
+
+/// Polls the herald to its end: how many handfuls it woke.
+fn tell_all(herald: &mut Herald<'_>) -> usize {
+    let (_woken, waker) = Counter::new();
+    let mut context = Context::from_waker(&waker);
+    let mut handfuls = 0;
+    while herald.poll_news(&mut context).is_ready() {
+        handfuls += 1;
+        while herald.wake_some() {
+            handfuls += 1;
+        }
+    }
+    handfuls
+}
+
+#[test]
+fn a_herald_wakes_some_at_a_time_and_nobody_who_has_read_all() {
+    const RECEIVERS: usize = 1000;
+    let topic = Topic::new(16);
+    let mut herald = topic.herald();
+    let (called, waker) = Counter::new();
+    let mut sessions: Vec<_> = (0..RECEIVERS)
+        .map(|_| {
+            let session = Session::new(ROOMY);
+            session.follow(topic.subscribe(None, Arc::new(NeverLags)));
+            (session, Counter::new())
+        })
+        .collect();
+    for (session, (woken, waker)) in &mut sessions {
+        assert!(session.poll_with(waker).is_pending());
+        woken.take();
+    }
+    assert!(
+        herald
+            .poll_news(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+
+    topic.publish(frame("1"));
+    assert_eq!(called.take(), 1, "the herald is called");
+    assert!(
+        herald
+            .poll_news(&mut Context::from_waker(&waker))
+            .is_ready()
+    );
+    assert!(herald.wake_some());
+    let awake = |sessions: &[(Session, (Arc<Counter>, Waker))]| {
+        let awake = sessions
+            .iter()
+            .map(|(_, (woken, _))| woken.0.load(Ordering::SeqCst));
+        awake.sum::<usize>()
+    };
+    let first = awake(&sessions);
+    assert!(
+        (1..RECEIVERS / 4).contains(&first),
+        "{first} are woken at once"
+    );
+    // They read, and wait again, before the next is published; the rest get both in one piece.
+    for (session, (woken, waker)) in &mut sessions {
+        if woken.take() > 0 {
+            assert_eq!(session.next().as_deref(), Some("1"));
+            assert!(session.poll_with(waker).is_pending());
+        }
+    }
+    topic.publish(frame("2"));
+    while herald.wake_some() {}
+    for (session, (woken, waker)) in &mut sessions {
+        if woken.take() > 0 {
+            let read = [session.next(), session.next()].map(Option::unwrap_or_default);
+            assert!(read == ["1", "2"] || read == ["2", ""], "{read:?}");
+            assert!(session.poll_with(waker).is_pending());
+        }
+    }
+    // A round for those who were first, and nobody else.
+    assert!(tell_all(&mut herald) > 0);
+    let again = awake(&sessions);
+    assert_eq!(again, first, "only those who had not read it");
+    for (session, (woken, _)) in &mut sessions {
+        if woken.take() > 0 {
+            assert_eq!(session.drain(), ["2"]);
+        }
+    }
+    assert_eq!(tell_all(&mut herald), 0, "all is told");
+}
+
+#[test]
+fn without_its_herald_a_topic_wakes_everyone_itself() {
+    let topic = Topic::new(16);
+    let (woken, waker) = Counter::new();
+    let mut session = Session::new(ROOMY);
+    session.follow(topic.subscribe(None, Arc::new(NeverLags)));
+    assert!(session.poll_with(&waker).is_pending());
+    let herald = topic.herald();
+    topic.publish(frame("1"));
+    assert_eq!(woken.take(), 0);
+    drop(herald);
+    assert_eq!(woken.take(), 1, "what the herald has not told");
+    assert_eq!(session.drain(), ["1"]);
+    assert!(session.poll_with(&waker).is_pending());
+    topic.publish(frame("2"));
+    assert_eq!(woken.take(), 1);
+    assert_eq!(session.drain(), ["2"]);
+}
+
+/// As [`no_wake_is_lost_whatever_happens_in_between`], with a herald that is called at any time, and does a part of its
+/// work: when it has done all, everyone who waited has been woken for everything.
+#[test]
+fn no_wake_is_lost_with_a_herald() {
+    for seed in 1..=300 {
+        let mut random = Random::new(seed);
+        let topic = Topic::new(10_000);
+        let mut herald = topic.herald();
+        let mut published = 0;
+        let mut sessions: Vec<_> = (0..150)
+            .map(|_| {
+                let session = Session::new(ROOMY);
+                session.follow(topic.subscribe(None, Arc::new(NeverLags)));
+                (session, Counter::new(), 0)
+            })
+            .collect();
+        let mut read_on =
+            |(session, (woken, waker), read): &mut (Session, (Arc<Counter>, Waker), usize)| {
+                woken.take();
+                while let Poll::Ready(Delivery::Frame(_)) = session.poll_with(waker) {
+                    *read += 1;
+                }
+            };
+        sessions.iter_mut().for_each(&mut read_on);
+        for _ in 0..300 {
+            match random.below(6) {
+                0 => {
+                    topic.publish(frame("x"));
+                    published += 1;
+                }
+                1 => {
+                    let _may_be_more = herald.wake_some();
+                }
+                2 => {
+                    let _is_news = herald.poll_news(&mut Context::from_waker(Waker::noop()));
+                }
+                _ => {
+                    // Whoever was woken reads on, sooner or later.
+                    let one = random.below(150) as usize;
+                    if sessions[one].1.0.0.load(Ordering::SeqCst) > 0 {
+                        read_on(&mut sessions[one]);
+                    }
+                }
+            }
+        }
+        tell_all(&mut herald);
+        for session in &mut sessions {
+            if session.1.0.take() > 0 {
+                read_on(session);
+            }
+            assert_eq!(session.2, published, "seed {seed}");
         }
     }
 }

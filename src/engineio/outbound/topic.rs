@@ -143,7 +143,7 @@ impl Topic {
         Herald {
             ring: &self.ring,
             told: state.published,
-            place: 0,
+            place: None,
         }
     }
 }
@@ -164,34 +164,37 @@ pub struct Herald<'a> {
     ring: &'a Ring,
     /// How many frames were published when this round began.
     told: u64,
-    /// Whom it has come to in this round.
-    place: usize,
+    /// Whom it has come to in this round; none: it is over.
+    place: Option<usize>,
 }
 
 impl Herald<'_> {
-    /// Ready when there is something to tell: frames were published since the last round began.
+    /// Ready when there is something to tell: frames were published since the last round began, or it is not over.
     ///
     /// # Cancel safety
     /// Nothing is lost.
     pub fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.ring.lock();
-        if state.published == self.told {
+        if state.published != self.told {
+            self.told = state.published;
+            self.place = Some(0);
+        } else if self.place.is_none() {
             wait(&mut state.herald, context);
             return Poll::Pending;
         }
-        self.told = state.published;
-        self.place = 0;
         Poll::Ready(())
     }
 
     /// Wakes some of those who wait and have not read all that there is. Whether there may be more of them in this
     /// round.
     pub fn wake_some(&mut self) -> bool {
-        let (wakers, place) = self.ring.lock().take_wakers(self.place);
-        self.place = place;
-        let may_be_more = wakers.len() == SOME;
+        let Some(place) = self.place else {
+            return false;
+        };
+        let (wakers, place) = self.ring.lock().take_wakers(place);
+        self.place = (wakers.len() == SOME).then_some(place);
         wakers.into_iter().for_each(Waker::wake);
-        may_be_more
+        self.place.is_some()
     }
 }
 
