@@ -11,10 +11,10 @@ import { until } from "./support/wait.mjs";
 const EACH = 700;
 const NO_STATUS = 1005;
 const GONE_MS = 60_000;
-/** In KiB, less than half of what the 4,200 sessions of a round take. What they took the allocator keeps, for the next. */
-const SLACK = 4096;
-/** In KiB, less than all of them would take: what may be more in the end than before the first came. */
-const KEPT = 12_288;
+/** In KiB, a quarter of what the 4,200 sessions of a round take: what may be more after the second round than after the first. */
+const SLACK = 2048;
+/** In KiB: what may be more in the end than before the first came. Half of it is code that was not needed before. */
+const KEPT = 4096;
 
 /** Long enough for nearly all to be there at the same time. */
 const ENV = { ACTIVITY_GRACE_SECONDS: "0", ENGINE_POLL_TIMEOUT_MS: "4000", ENGINE_UPGRADE_TIMEOUT_MS: "4000" };

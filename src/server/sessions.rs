@@ -202,6 +202,11 @@ impl<I> Drop for Registration<I> {
         self.note_word();
         let mut state = self.sessions.lock();
         state.alive.remove(&self.sid);
+        // After a flood, or the table would be as large as it was then for ever.
+        let count = state.alive.len();
+        if count < state.alive.capacity() / 8 {
+            state.alive.shrink_to(2 * count);
+        }
         self.sessions.places.add_permits(1);
     }
 }

@@ -298,6 +298,11 @@ impl<D> State<D> {
             return None;
         }
         let entry = self.sockets.remove(&id)?;
+        // After a flood, or the table would be as large as it was then for ever.
+        let count = self.sockets.len();
+        if count < self.sockets.capacity() / 8 {
+            self.sockets.shrink_to(2 * count);
+        }
         for room in entry.rooms.iter() {
             self.take_out(id, room);
         }
