@@ -343,3 +343,12 @@ fn dependencies_stay_few_and_explained() {
         );
     }
 }
+
+/// What another team would have to write for the server of socket.io-client's own tests is a measure of the API.
+#[test]
+fn the_support_server_stays_short() {
+    let code = read("protocol-tests/support_server.rs");
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    let lines = code.lines().filter(is_code).count();
+    assert!(lines <= 180, "{lines} lines of code");
+}
