@@ -12,11 +12,15 @@
 
 mod support;
 
+use hyper::HeaderMap;
 use rollcall::{
     engineio::{CloseReason, Timing},
-    server::Limits,
+    server::{Ledger, Limits, Network, Proxies, TooMuch},
 };
-use std::time::{Duration, Instant};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
 use support::{
     BINARY, CLOSE, CONTINUATION, Client, FIN, LARGE, MANY, OPEN, OPEN_POLLING, PING, Poller,
     Recorder, Recording, Seen, Server, Setup, TEXT, closed, head, large, masked, milliseconds,
@@ -950,4 +954,116 @@ fn each_end_is_counted_once_under_its_reason() {
             }
         });
     }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Where a request comes from, and what a network may do.
+
+#[derive(serde::Deserialize)]
+struct Forwarded {
+    trusted: Vec<String>,
+    peer: IpAddr,
+    headers: Vec<String>,
+    client: Option<IpAddr>,
+    #[serde(default)]
+    note: String,
+}
+
+#[test]
+fn a_proxy_that_is_trusted_says_where_a_request_comes_from() {
+    let rows: Vec<Forwarded> =
+        serde_json::from_str(include_str!("../fixtures/forwarded.json")).expect("a table");
+    for row in rows {
+        let trusted = row.trusted.iter().map(|network| match network.parse() {
+            Ok(network) => network,
+            Err(_) => network.parse::<IpAddr>().expect("an address").into(),
+        });
+        let proxies = Proxies::new(trusted.collect());
+        let mut headers = HeaderMap::new();
+        for line in &row.headers {
+            headers.append("x-forwarded-for", line.parse().expect("a header"));
+        }
+        let peer = SocketAddr::new(row.peer, 4711);
+        let told = row.client.map(|client| SocketAddr::new(client, 0));
+        let found = proxies.client(peer, &headers);
+        assert_eq!(
+            found,
+            told.unwrap_or(peer),
+            "{:?} {}",
+            row.headers,
+            row.note
+        );
+    }
+}
+
+#[test]
+fn a_network_is_what_one_party_has() {
+    let of = |address: &str| Network::of(address.parse().expect("an address"));
+    assert_eq!(of("203.0.113.9:1"), of("203.0.113.9:2"));
+    assert_ne!(of("203.0.113.9:1"), of("203.0.113.8:1"));
+    assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff:1]:1"));
+    assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));
+    for many in [
+        "127.0.0.1:1",
+        "10.0.0.1:1",
+        "172.16.0.1:1",
+        "192.168.1.1:1",
+        "169.254.0.1:1",
+        "100.64.0.1:1",
+        "[::1]:1",
+        "[fd00::1]:1",
+        "[fe80::1]:1",
+        // Nothing is known: not of TCP.
+        "0.0.0.0:0",
+    ] {
+        assert_eq!(of(many), None, "{many}");
+    }
+    for one in ["172.32.0.1:1", "100.128.0.1:1", "11.0.0.1:1"] {
+        assert!(of(one).is_some(), "{one}");
+    }
+    // What a trusted proxy has told is one client, wherever it is.
+    assert!(of("192.168.1.1:0").is_some());
+}
+
+#[test]
+fn a_ledger_allows_so_much_at_once_and_then_so_much_in_a_time() {
+    let network = |number: u32| {
+        let address = SocketAddr::new(Ipv4Addr::from_bits((11 << 24) + number).into(), 1);
+        Network::of(address).expect("a public address")
+    };
+    let start = Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    let ledger = Ledger::new(6, Duration::from_secs(60));
+    for used in 0..6 {
+        assert!(ledger.allows(start, network(1)));
+        assert_eq!(ledger.note(start, network(1)), Ok(used));
+    }
+    for _ in 0..100 {
+        assert!(!ledger.allows(after(9), network(1)));
+        assert_eq!(ledger.note(after(9), network(1)), Err(TooMuch));
+    }
+    // What was too much has not made it worse.
+    assert_eq!(ledger.note(after(10), network(1)), Ok(5));
+    assert_eq!(ledger.note(after(10), network(1)), Err(TooMuch));
+    assert_eq!(ledger.note(after(10), network(2)), Ok(0), "another");
+    assert_eq!(
+        ledger.note(after(1000), network(1)),
+        Ok(0),
+        "all is forgotten"
+    );
+
+    // With very many at once those who have no place share one; when the others are forgotten there is room again.
+    let ledger = Ledger::new(2, Duration::from_secs(60));
+    for number in 0..1 << 16 {
+        assert_eq!(ledger.note(start, network(number)), Ok(0));
+    }
+    assert_eq!(ledger.note(start, network(100_001)), Ok(0));
+    assert_eq!(ledger.note(start, network(100_002)), Ok(1));
+    assert_eq!(ledger.note(start, network(100_003)), Err(TooMuch));
+    assert_eq!(
+        ledger.note(start, network(7)),
+        Ok(1),
+        "who has one keeps it"
+    );
+    assert_eq!(ledger.note(after(31), network(100_003)), Ok(0));
 }

@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
+import { test } from "node:test";
 import { Player, WholePlayer } from "./support/player.mjs";
-import { ask, PollingSession } from "./support/polling.mjs";
-import { exchange, RawSession, upgradeRequest } from "./support/raw.mjs";
-import { serverTest } from "./support/server.mjs";
+import { ask, POLLING, PollingSession } from "./support/polling.mjs";
+import { exchange, httpRequest, RawSession, upgradeRequest } from "./support/raw.mjs";
+import { Server, serverTest } from "./support/server.mjs";
 
 const FULL = { code: 4, message: "The server has as many sessions as it may. Try again later." };
 
@@ -96,4 +97,107 @@ serverTest("who reads gets all of a large community, twice at once", crowd(4_500
     assert.deepEqual(await alice.ask("get-activities"), await alice.next("activities"));
     await alice.leave();
   }
+});
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Where a request comes from, and what an address may do
+
+const FORWARDED = JSON.parse(fs.readFileSync(new URL("../fixtures/forwarded.json", import.meta.url), "utf8"));
+
+test("forwarded.json: the log has the real address", async (t) => {
+  const rows = FORWARDED.filter(({ peer }) => peer === "127.0.0.1");
+  assert.ok(rows.length > 10);
+  for (const trusted of new Set(rows.map(({ trusted }) => trusted.join()))) {
+    const server = await Server.start({ env: { TRUSTED_PROXIES: trusted } });
+    try {
+      for (const { headers, client, note } of rows.filter((row) => row.trusted.join() === trusted)) {
+        const from = server.stderr.length;
+        const request = { path: POLLING, headers: { "X-Api-Key": server.key("alice"), "X-Forwarded-For": headers } };
+        assert.equal((await exchange(server, httpRequest(request))).status, 200);
+        await server.logged(/opened on polling for .*\n/, from);
+        const [, address] = /opened on polling for (.*)\n/.exec(server.stderr.slice(from));
+        if (client === null) assert.match(address, /^127\.0\.0\.1:\d+$/, note);
+        else assert.equal(address, client, note);
+      }
+      await server.finish();
+    } finally {
+      await server.remove();
+    }
+  }
+});
+
+const TRUSTING = { TRUSTED_PROXIES: "127.0.0.1" };
+
+/** Opens a session from an address, as a proxy tells it. */
+function openFrom(server, address, name, key = server.key(name)) {
+  return ask(server, { headers: { "X-Api-Key": key, "X-Forwarded-For": address } });
+}
+
+/** The answer to whoever does too much. */
+function assertTooMuch(answer, message) {
+  assert.equal(answer.status, 429, answer.body);
+  assert.equal(answer.headers["retry-after"], "10");
+  assert.match(JSON.parse(answer.body).message, message);
+}
+
+serverTest("sessions of an address: the rest of the world is unharmed, and who leaves makes room", { env: { ...TRUSTING, ENGINE_MAX_SESSIONS_PER_ADDRESS: "2" } }, async (server) => {
+  const opened = async (address, name) => {
+    const answer = await openFrom(server, address, name);
+    assert.equal(answer.status, 200, answer.body);
+    return JSON.parse(answer.body.slice(1)).sid;
+  };
+  const first = await opened("198.51.100.1", "alice");
+  await opened("198.51.100.1", "bob");
+  assertTooMuch(await openFrom(server, "198.51.100.1", "carol"), /^Your address has as many sessions/);
+  await opened("198.51.100.2", "carol");
+  // An IPv6 address is worth what its owner cannot choose.
+  await opened("2001:db8::1", "alice");
+  await opened("2001:db8::2", "alice");
+  assertTooMuch(await openFrom(server, "2001:db8:0:0:ffff::3", "alice"), /^Your address/);
+  await opened("2001:db8:0:1::1", "alice");
+  // The proxy itself speaks for nobody, and may be many.
+  for (let i = 0; i < 5; i += 1) assert.equal((await ask(server, { headers: { "X-Api-Key": server.key("bob") } })).status, 200);
+  // On a WebSocket as well.
+  const headers = { "X-Api-Key": server.key("bob"), "X-Forwarded-For": "198.51.100.1" };
+  assertTooMuch(await exchange(server, upgradeRequest({ headers })), /^Your address/);
+  const leaving = { method: "POST", path: `${POLLING}&sid=${first}`, headers: { "X-Api-Key": server.key("alice") }, body: "1" };
+  assert.equal((await ask(server, leaving)).status, 200);
+  await opened("198.51.100.1", "carol");
+});
+
+serverTest("sessions of a user", { env: { ENGINE_MAX_SESSIONS_PER_USER: "2" } }, async (server) => {
+  const alice = await Player.join(server, "alice");
+  await Player.join(server, "alice", { transports: ["polling"] });
+  const refused = await ask(server, { headers: { "X-Api-Key": server.key("alice") } });
+  assertTooMuch(refused, /^You have as many sessions/);
+  await Player.join(server, "bob");
+  await alice.leave();
+  await Player.join(server, "alice");
+});
+
+serverTest("sessions opened in a time, of an address", { env: { ...TRUSTING, ENGINE_MAX_OPENINGS_PER_MINUTE: "3" } }, async (server) => {
+  for (let i = 0; i < 3; i += 1) assert.equal((await openFrom(server, "198.51.100.1", "alice")).status, 200);
+  assertTooMuch(await openFrom(server, "198.51.100.1", "alice"), /^Your address opens too many/);
+  assert.equal((await openFrom(server, "198.51.100.2", "alice")).status, 200);
+  for (let i = 0; i < 5; i += 1) assert.equal((await ask(server, { headers: { "X-Api-Key": server.key("bob") } })).status, 200);
+});
+
+serverTest("wrong keys of an address: slower, then 429, and a right key is right at any time", { env: { ...TRUSTING, AUTH_MAX_FAILURES_PER_MINUTE: "7" } }, async (server) => {
+  const wrong = "f".repeat(64);
+  const began = performance.now();
+  for (let i = 0; i < 5; i += 1) assert.equal((await openFrom(server, "198.51.100.1", "", wrong)).status, 401);
+  const slow = performance.now();
+  assert.ok(slow - began < 5000, "slips are answered at once");
+  for (let i = 0; i < 2; i += 1) assert.equal((await openFrom(server, "198.51.100.1", "", wrong)).status, 401);
+  assert.ok(performance.now() - slow > 1900, "guesses are not");
+  assertTooMuch(await openFrom(server, "198.51.100.1", "", wrong), /too many wrong keys/);
+  assertTooMuch(await ask(server, { path: "/api/users/me", headers: { "X-Api-Key": wrong, "X-Forwarded-For": "198.51.100.1" } }), /too many wrong keys/);
+  const guess = `Basic ${Buffer.from("alice:guess").toString("base64")}`;
+  assertTooMuch(await ask(server, { path: "/api/users/me", headers: { Authorization: guess, "X-Forwarded-For": "198.51.100.1" } }), /too many wrong keys/);
+  assert.equal((await openFrom(server, "198.51.100.1", "alice")).status, 200);
+  assert.equal((await openFrom(server, "198.51.100.2", "", wrong)).status, 401);
+  // No key at all is no guess.
+  assert.equal((await ask(server, { headers: { "X-Forwarded-For": "198.51.100.1" } })).status, 401);
+  // And nobody is held responsible for what a proxy lets through that nobody has declared.
+  for (let i = 0; i < 10; i += 1) assert.equal((await ask(server, { headers: { "X-Api-Key": wrong } })).status, 401);
 });

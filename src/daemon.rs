@@ -7,7 +7,7 @@ use crate::{
     engineio::Timing,
     logger,
     presence::{Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
-    server::{self, ClientBundle, ClientBundleError, Cors, Engine, Limits, Settings},
+    server::{self, ClientBundle, ClientBundleError, Cors, Engine, Limits, Proxies, Settings},
     socketio::{self, SocketIo, Sockets},
     users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
     webhooks::{Pace, TlsError, Webhooks},
@@ -65,6 +65,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let limits = Limits {
         max_sessions: config.max_sessions,
         max_half_open_sessions: config.max_half_open_sessions,
+        max_sessions_per_network: config.max_sessions_per_address,
+        max_sessions_per_owner: config.max_sessions_per_user,
+        max_openings_per_minute: at_most(config.max_openings_per_minute),
         max_payload_bytes: config.max_payload_bytes,
         message_timeout: config.message_timeout,
         compress_from_bytes: defaults.compress_from_bytes.filter(|_| config.compression),
@@ -81,8 +84,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(StartError::Runtime)?;
     let mut signals = Signals::new().map_err(StartError::Runtime)?;
 
+    let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
+    let max_failures = at_most(config.max_failures_per_minute);
+    let authenticator = Authenticator::new(Arc::clone(&users), max_failures);
     let online = (!config.online_activities_disabled)
-        .then(|| go_online(config, &directory, &limits))
+        .then(|| go_online(config, &directory, &limits, authenticator.clone()))
         .transpose()
         .map_err(StartError::Users)?;
     if let (Some(online), Some(webhooks)) = (&online, &webhooks) {
@@ -97,19 +103,20 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         public_read: config.activity_public_read,
         body_timeout: config.post_timeout,
     });
-    let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
     let hub = match &online {
         Some(online) => Arc::clone(&online.hub),
         None => memory(config).map_err(StartError::Users)?,
     };
-    let api = Arc::new(Api::new(
+    let api = Api::new(
         engine.clone(),
         client_bundle,
         activities,
         hub,
         users,
+        authenticator,
         cors,
-    ));
+    );
+    let api = Arc::new(api.behind(Proxies::new(config.trusted_proxies.clone())));
     greet(address, first_key.as_ref(), online.is_some()).map_err(StartError::Output)?;
     if engine.is_none() {
         log::info!("SERVER_ONLINE_ACTIVITIES_DISABLED is set: there is no Socket.IO endpoint");
@@ -199,6 +206,11 @@ fn cors(origins: &[String]) -> Result<Cors, StartError> {
     origins.map(Cors::Only).map_err(StartError::Origin)
 }
 
+/// A count that has no need to be larger.
+fn at_most(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// How long a session may be nobody's.
 const NOBODY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -220,6 +232,7 @@ fn go_online(
     config: &Config,
     directory: &Arc<FileDirectory>,
     limits: &Limits,
+    authenticator: Authenticator,
 ) -> Result<Online, UserFileError> {
     let users: Arc<dyn Directory> = Arc::clone(directory) as Arc<dyn Directory>;
     let hub = Hub::new(
@@ -241,7 +254,7 @@ fn go_online(
         STREAM_HEARTBEAT.min(config.ping_interval),
     );
     let gateway = Gateway::new(Arc::clone(&hub)).with_keys_of(Arc::clone(&users));
-    let authenticator = Authenticator::new(users).let_key_follow(config.auth_connect_payload);
+    let authenticator = authenticator.let_key_follow(config.auth_connect_payload);
     let timing = Timing {
         ping_interval: config.ping_interval,
         ping_timeout: config.ping_timeout,

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use rollcall::engineio::{CloseReason, Timing};
-use rollcall::server::{self, Anyone, Cors, Endpoint, Engine, Handshake, Limits};
+use rollcall::server::{self, Anyone, Cors, Endpoint, Engine, Handshake, Limits, Proxies};
 use rollcall::socketio::{self, Arguments, Auth, DisconnectReason, EncodeError, Event};
 use rollcall::socketio::{Namespace, Refused, Socket, SocketId, SocketIo, Sockets};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::{env, error::Error, time::Duration};
 use tokio::net::TcpListener;
@@ -60,14 +61,10 @@ impl Namespace for Admin {
 // Behind a proxy.
 
 fn address_of(handshake: &Handshake) -> String {
-    let forwarded = handshake.headers.get("x-forwarded-for");
-    let client = forwarded
-        .and_then(|header| header.to_str().ok())
-        .and_then(|addresses| addresses.rsplit(',').next());
-    match client {
-        Some(client) => client.trim().to_owned(),
-        None => handshake.address.ip().to_string(),
-    }
+    let own = IpAddr::from([127, 0, 0, 1]);
+    let proxies = Proxies::new(vec![own.into()]);
+    let client = proxies.client(handshake.address, &handshake.headers);
+    client.ip().to_string()
 }
 
 // Events and acks.

@@ -1,7 +1,7 @@
 //! Who asks?
 
 use crate::{
-    server::{Admission, Denied},
+    server::{Admission, Denied, Ledger, Network, Owner, TooMuch},
     users::{Directory, KeyDigest, NoEntry, User},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -10,7 +10,12 @@ use hyper::{
     header::{AUTHORIZATION, HeaderName},
     http::request::Parts,
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
 
 /// The header that carries a key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -21,14 +26,25 @@ pub struct Authenticator {
     directory: Arc<dyn Directory>,
     /// Whether a session may be opened without a key, to be shown by the CONNECT.
     key_may_follow: bool,
+    /// How often each network has shown a wrong key or password.
+    failures: Arc<Ledger>,
 }
 
+/// So many wrong keys are a slip.
+const SLIPS: u32 = 5;
+
+/// How long the answer to one more takes.
+const SLOW: Duration = Duration::from_secs(1);
+
 impl Authenticator {
-    /// Asks `directory`.
-    pub fn new(directory: Arc<dyn Directory>) -> Self {
+    /// Asks `directory`. A network may show `max_failures` wrong keys or passwords at once, and as many again in a minute;
+    /// behind some of them it is answered slowly, and beyond with 429. A key that is right is right whatever was tried
+    /// before it.
+    pub fn new(directory: Arc<dyn Directory>, max_failures: u32) -> Self {
         Self {
             directory,
             key_may_follow: false,
+            failures: Arc::new(Ledger::new(max_failures, Duration::from_secs(60))),
         }
     }
 
@@ -44,31 +60,61 @@ impl Authenticator {
     ///
     /// # Errors
     /// There is none, or the user may not come in.
-    pub async fn by_key(&self, headers: &HeaderMap) -> Result<Arc<User>, Denied> {
-        let key = shown_key(headers)
-            .ok_or(NO_KEY)?
-            .map_err(|NotOneKey| denied(&NoEntry::Unknown))?;
-        User::by_key(&*self.directory, key)
-            .await
-            .map_err(|no_entry| denied(&no_entry))
+    pub async fn by_key(
+        &self,
+        headers: &HeaderMap,
+        client: SocketAddr,
+    ) -> Result<Arc<User>, Denied> {
+        let found = match shown_key(headers).ok_or(NO_KEY)? {
+            Ok(key) => User::by_key(&*self.directory, key).await,
+            Err(NotOneKey) => Err(NoEntry::Unknown),
+        };
+        match found {
+            Ok(user) => Ok(user),
+            Err(NoEntry::Unknown) => Err(self.failure(client, denied(&NoEntry::Unknown)).await),
+            Err(no_entry) => Err(denied(&no_entry)),
+        }
     }
 
     /// The user whose key, or else whose name and password, the request carries.
     ///
     /// # Errors
     /// There is none, or the user may not come in.
-    pub async fn by_key_or_password(&self, headers: &HeaderMap) -> Result<Arc<User>, Denied> {
+    pub async fn by_key_or_password(
+        &self,
+        headers: &HeaderMap,
+        client: SocketAddr,
+    ) -> Result<Arc<User>, Denied> {
         if headers.contains_key(API_KEY) {
-            return self.by_key(headers).await;
+            return self.by_key(headers, client).await;
         }
         let authorization = headers.get(AUTHORIZATION).ok_or(NO_KEY_OR_PASSWORD)?;
         let (name, password) = basic(authorization.as_bytes()).ok_or(BAD_AUTHORIZATION)?;
-        User::enter(self.directory.by_password(&name, &password).await).map_err(|no_entry| {
-            match no_entry {
-                NoEntry::Unknown => WRONG_PASSWORD,
-                other => denied(&other),
+        // To look costs a tenth of a second of a processor, so whoever guesses is not even heard.
+        let network = Network::of(client);
+        if network.is_some_and(|network| !self.failures.allows(Instant::now(), network)) {
+            return Err(TOO_OFTEN);
+        }
+        match User::enter(self.directory.by_password(&name, &password).await) {
+            Ok(user) => Ok(user),
+            Err(NoEntry::Unknown) => Err(self.failure(client, WRONG_PASSWORD).await),
+            Err(no_entry) => Err(denied(&no_entry)),
+        }
+    }
+
+    /// The answer to one more wrong key or password of this client.
+    async fn failure(&self, client: SocketAddr, wrong: Denied) -> Denied {
+        let Some(network) = Network::of(client) else {
+            return wrong;
+        };
+        match self.failures.note(Instant::now(), network) {
+            Ok(before) if before < SLIPS => wrong,
+            Ok(_) => {
+                sleep(SLOW).await;
+                wrong
             }
-        })
+            Err(TooMuch) => TOO_OFTEN,
+        }
     }
 }
 
@@ -79,6 +125,10 @@ impl Admission for Authenticator {
     fn still_admits(&self, user: &Option<Arc<User>>) -> bool {
         user.as_ref()
             .is_none_or(|user| self.directory.is_current(user))
+    }
+
+    fn owner(&self, user: &Option<Arc<User>>) -> Option<Owner> {
+        user.as_ref().map(|user| user.id)
     }
 
     fn is_same(&self, user: &Option<Arc<User>>, request: &Parts) -> bool {
@@ -92,13 +142,13 @@ impl Admission for Authenticator {
     async fn admit(
         &self,
         request: &Parts,
-        _peer: SocketAddr,
+        client: SocketAddr,
     ) -> Result<Arc<Option<Arc<User>>>, Denied> {
         let is_nobody = self.key_may_follow && !request.headers.contains_key(API_KEY);
         Ok(Arc::new(if is_nobody {
             None
         } else {
-            Some(self.by_key(&request.headers).await?)
+            Some(self.by_key(&request.headers, client).await?)
         }))
     }
 }
@@ -153,4 +203,8 @@ const NO_KEY_OR_PASSWORD: Denied = unauthorized(
 const BAD_AUTHORIZATION: Denied = unauthorized(
     "The header Authorization is not in the form of Basic authentication, the only scheme here.",
 );
+const TOO_OFTEN: Denied = Denied {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    message: "Your address has shown too many wrong keys or passwords. Try again later.",
+};
 const WRONG_PASSWORD: Denied = unauthorized("Name and password do not match.");

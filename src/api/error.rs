@@ -31,10 +31,15 @@ pub(super) fn error(status: StatusCode, message: &str) -> Answer {
 /// The error for someone who may not ask.
 pub(super) fn denied(denied: Denied) -> Answer {
     let mut answer = error(denied.status, denied.message);
-    if denied.status == StatusCode::SERVICE_UNAVAILABLE {
+    let again = match denied.status {
+        StatusCode::SERVICE_UNAVAILABLE => Some("5"),
+        StatusCode::TOO_MANY_REQUESTS => Some("10"),
+        _ => None,
+    };
+    if let Some(again) = again {
         answer
             .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            .insert(RETRY_AFTER, HeaderValue::from_static(again));
     }
     answer
 }

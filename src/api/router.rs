@@ -3,7 +3,7 @@
 use super::{Activities, Authenticator, error, route::Route, status, users};
 use crate::{
     presence::Hub,
-    server::{Answer, ClientBundle, Cors, Engine, Handler, empty},
+    server::{Answer, ClientBundle, Cors, Engine, Handler, Proxies, empty},
     socketio::SocketIo,
     users::{Directory, User},
 };
@@ -16,7 +16,7 @@ use hyper::{
 };
 use std::{
     future::{Future, ready},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Instant,
 };
@@ -37,6 +37,7 @@ pub struct Api {
     authenticator: Authenticator,
     directory: Arc<dyn Directory>,
     cors: Cors,
+    proxies: Proxies,
     started: Instant,
 }
 
@@ -48,9 +49,9 @@ impl Api {
         activities: Option<Activities>,
         hub: Arc<Hub>,
         directory: Arc<dyn Directory>,
+        authenticator: Authenticator,
         cors: Cors,
     ) -> Self {
-        let authenticator = Authenticator::new(Arc::clone(&directory));
         Self {
             engine,
             client_bundle,
@@ -59,19 +60,25 @@ impl Api {
             authenticator,
             directory,
             cors,
+            proxies: Proxies::default(),
             started: Instant::now(),
         }
+    }
+
+    /// The same behind `proxies`, whose word is taken for where a request comes from.
+    pub fn behind(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
     }
 
     fn route(
         self: Arc<Self>,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        client: SocketAddr,
     ) -> impl Future<Output = Answer> + Send {
         let file = request.uri().path().strip_prefix("/socket.io/");
         if let (Some(engine), Some(file)) = (&self.engine, file) {
             if file.is_empty() {
-                return Either::Left(engine.handle(request, peer));
+                return Either::Left(engine.handle(request, client));
             }
             if let Some(bundle) = &self.client_bundle
                 && let Some(answer) = bundle.answer(file, &request, engine.limits())
@@ -80,12 +87,13 @@ impl Api {
             }
         }
         // Boxed: a GET that waits at the engine should need no room for this.
-        Either::Right(async move { self.rest(request).await }.boxed())
+        Either::Right(async move { self.rest(request, client).await }.boxed())
     }
 
     /// All that is not Socket.IO.
-    async fn rest(&self, request: Request<Incoming>) -> Answer {
-        let (parts, body) = request.into_parts();
+    async fn rest(&self, request: Request<Incoming>, client: SocketAddr) -> Answer {
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(client);
         let route = Route::of(parts.uri.path())
             .filter(|route| self.activities.is_some() || !route.is_about_activities());
         let Some(route) = route else {
@@ -162,8 +170,11 @@ impl Api {
 
     /// Who asks.
     async fn asker(&self, request: &Parts) -> Result<Arc<User>, Answer> {
+        let client = request.extensions.get().copied();
+        // Not known: like a proxy that nobody has declared.
+        let client = client.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
         self.authenticator
-            .by_key_or_password(&request.headers)
+            .by_key_or_password(&request.headers, client)
             .await
             .map_err(error::denied)
     }
@@ -188,9 +199,10 @@ impl Handler for Api {
         peer: SocketAddr,
     ) -> impl Future<Output = Answer> + Send {
         let permit = self.cors.permit(request.headers());
+        let client = self.proxies.client(peer, request.headers());
         let answer = match self.cors.preflight(&request) {
             Some(answer) => Either::Left(ready(answer)),
-            None => Either::Right(self.route(request, peer)),
+            None => Either::Right(self.route(request, client)),
         };
         answer.map(|answer| permit.apply(answer))
     }

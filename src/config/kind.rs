@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use log::LevelFilter;
 
 use super::feature::Feature;
@@ -30,6 +31,8 @@ pub(super) enum Kind {
     LogLevel(Field<LevelFilter>),
     /// Web origins, separated by commas; none means any.
     Origins(Field<Vec<String>>),
+    /// Networks, separated by commas.
+    Networks(Field<Vec<IpNet>>),
     /// On or off.
     Switch(Field<bool>),
     /// On or off of something that a build may lack; then it can only be off.
@@ -80,6 +83,7 @@ impl Kind {
             Kind::Port(_) => "a whole number from 0 to 65535; 0 lets the kernel choose".to_owned(),
             Kind::LogLevel(_) => format!("one of {}", LEVELS.map(|(name, _)| name).join(", ")),
             Kind::Origins(_) => "origins separated by commas, such as https://games.example:8443; empty or * for any".to_owned(),
+            Kind::Networks(_) => "addresses and networks separated by commas, such as 127.0.0.1, 172.16.0.0/12 or fd00::/8; empty for none".to_owned(),
             Kind::Feature(_, Feature { name, is_built: false }) => {
                 format!("{}; true needs a build with the feature `{name}`", OFF.join("/"))
             }
@@ -117,6 +121,7 @@ impl Kind {
             Kind::Port(field) => (field.set)(config, number(text, &(0..=u16::MAX))?),
             Kind::LogLevel(field) => (field.set)(config, level(text)?),
             Kind::Origins(field) => (field.set)(config, origins(text)?),
+            Kind::Networks(field) => (field.set)(config, networks(text)?),
             Kind::Switch(field) => (field.set)(config, switch(text)?),
             Kind::Feature(field, feature) => {
                 let on = switch(text)?;
@@ -154,6 +159,12 @@ impl Kind {
             Kind::Port(field) => (field.get)(config).to_string(),
             Kind::LogLevel(field) => (field.get)(config).as_str().to_lowercase(),
             Kind::Origins(field) => (field.get)(config).join(","),
+            Kind::Networks(field) => {
+                let networks = (field.get)(config)
+                    .iter()
+                    .map(|network| network.to_string());
+                networks.collect::<Vec<_>>().join(",")
+            }
             Kind::Switch(field) | Kind::Feature(field, _) => (field.get)(config).to_string(),
             Kind::Path(field) => (field.get)(config).display().to_string(),
             Kind::Folder(field) => (field.get)(config)
@@ -224,6 +235,18 @@ fn address(text: &str) -> Result<Option<IpAddr>, NotAccepted> {
         None => text.parse().ok(),
     };
     address.map(Some).ok_or(NotAccepted)
+}
+
+/// An address alone is a network of one.
+fn networks(text: &str) -> Result<Vec<IpNet>, NotAccepted> {
+    let listed = text.split(',').map(str::trim);
+    let listed = listed.filter(|network| !network.is_empty());
+    let network = |text: &str| {
+        let network = text.parse().ok();
+        let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        network.ok_or(NotAccepted)
+    };
+    listed.map(network).collect()
 }
 
 fn origins(text: &str) -> Result<Vec<String>, NotAccepted> {

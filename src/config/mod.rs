@@ -21,6 +21,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use log::LevelFilter;
 
 mod error;
@@ -65,6 +66,16 @@ pub struct Config {
     pub max_sessions: usize,
     /// `ENGINE_MAX_HALF_OPEN_SESSIONS`: how many of them may not have said a word yet.
     pub max_half_open_sessions: usize,
+    /// How many of all sessions one address may have.
+    pub max_sessions_per_address: usize,
+    /// How many of all sessions one user may have.
+    pub max_sessions_per_user: usize,
+    /// How many sessions one address may open at once, and then in a minute.
+    pub max_openings_per_minute: usize,
+    /// How many wrong keys and passwords one address may show at once, and then in a minute.
+    pub max_failures_per_minute: usize,
+    /// The proxies whose word is taken for where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// `ACTIVITY_GRACE_SECONDS`: how long the report of a lost client holds.
     pub activity_grace: Duration,
     /// `ACTIVITY_PUBLIC_READ`: whether activities may be read over REST without a key.
@@ -146,6 +157,11 @@ impl Config {
             client_bundle_dir: None,
             max_sessions: 0,
             max_half_open_sessions: 0,
+            max_sessions_per_address: 0,
+            max_sessions_per_user: 0,
+            max_openings_per_minute: 0,
+            max_failures_per_minute: 0,
+            trusted_proxies: Vec::new(),
             activity_grace: Duration::ZERO,
             activity_public_read: false,
             max_streams: 0,

@@ -93,6 +93,20 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Switch(field!(auth_connect_payload)),
     },
     Setting {
+        name: "AUTH_MAX_FAILURES_PER_MINUTE",
+        default: "30",
+        about: "How many wrong keys and passwords one public address may show at once, and then as many again in a minute; a right key is right at any time.",
+        secret: false,
+        kind: Kind::Count(field!(max_failures_per_minute), 1..=MAX_SESSIONS),
+    },
+    Setting {
+        name: "TRUSTED_PROXIES",
+        default: "",
+        about: "The proxies that are believed, by X-Forwarded-For, for whom they ask: for the log and for what an address may do.",
+        secret: false,
+        kind: Kind::Networks(field!(trusted_proxies)),
+    },
+    Setting {
         name: "CLIENT_BUNDLE_DIR",
         default: "",
         about: "The folder `dist` of an installed npm package socket.io-client, to serve /socket.io/socket.io.min.js and the others from.",
@@ -148,6 +162,27 @@ pub static SETTINGS: &[Setting] = &[
         about: "How many of them may be connected and not have said a word yet; whoever comes then is told to try again later.",
         secret: false,
         kind: Kind::Count(field!(max_half_open_sessions), 1..=MAX_SESSIONS),
+    },
+    Setting {
+        name: "ENGINE_MAX_SESSIONS_PER_ADDRESS",
+        default: "500",
+        about: "How many of them may come from one public address, or be told of one by a trusted proxy.",
+        secret: false,
+        kind: Kind::Count(field!(max_sessions_per_address), 1..=MAX_SESSIONS),
+    },
+    Setting {
+        name: "ENGINE_MAX_SESSIONS_PER_USER",
+        default: "10000",
+        about: "How many of them may be one user's.",
+        secret: false,
+        kind: Kind::Count(field!(max_sessions_per_user), 1..=MAX_SESSIONS),
+    },
+    Setting {
+        name: "ENGINE_MAX_OPENINGS_PER_MINUTE",
+        default: "1000",
+        about: "How many sessions one such address may open at once, and then as many again in a minute.",
+        secret: false,
+        kind: Kind::Count(field!(max_openings_per_minute), 1..=MAX_SESSIONS),
     },
     Setting {
         name: "ENGINE_PING_INTERVAL_MS",

@@ -1,13 +1,15 @@
 //! The engine: the HTTP endpoint at which sessions are opened.
 
 use super::{
-    Admission, Answer, Denied, Limits, Sessions, answer,
+    Admission, Answer, Denied, Ledger, Limits, Network, Sessions, TooMuch, answer,
     candidate::Candidate,
+    census::{TooMany, Whose},
     compression::{Coding, compressed},
     door::{Door, Doorkeeper, Knock, Reply},
     driver::{Driver, SessionName},
     link::{End, Link, PutAside},
     polling::{self, Polling, Post},
+    proxies::Shown,
     sessions::{NoPlace, Place},
     transport::Transport,
     websocket::{self, HandshakeError},
@@ -35,7 +37,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -60,6 +62,8 @@ pub struct Engine<A: Application, D> {
     sessions: Arc<Sessions<A::Identity>>,
     /// The next session's name in the log.
     next_name: AtomicU64,
+    /// How often each network has opened sessions.
+    openings: Ledger,
     /// Each session's task holds a receiver, so that the end of the last can be awaited.
     tasks: watch::Sender<()>,
 }
@@ -81,6 +85,7 @@ where
             admission,
             timing: Arc::new(timing),
             sessions: Sessions::new(&limits),
+            openings: Ledger::new(limits.max_openings_per_minute, Duration::from_secs(60)),
             limits: Arc::new(limits),
             allow_eio3,
             next_name: AtomicU64::new(1),
@@ -122,7 +127,7 @@ where
             answered.unwrap_or_else(|turned_away| {
                 let answer = turned_away.answer(is_upgrade);
                 let status = answer.status().as_u16();
-                log::info!("{peer} is turned away: {status} {turned_away}");
+                log::info!("{} is turned away: {status} {turned_away}", Shown(peer));
                 answer
             })
         }
@@ -207,7 +212,15 @@ where
         upgrade: Option<OnUpgrade>,
         peer: SocketAddr,
     ) -> Result<Answer, TurnedAway> {
+        let network = Network::of(peer);
+        if let Some(network) = network {
+            self.openings
+                .note(Instant::now(), network)
+                .map_err(|TooMuch| HASTY)?;
+        }
         let identity = self.admission.admit(&parts, peer).await?;
+        let owner = self.admission.owner(&identity);
+        let whose = Whose { network, owner };
         let request = self.request(&parts, upgrade.is_some());
         let dialect = Dialect {
             revision: request.verify_version()?,
@@ -218,12 +231,12 @@ where
                 let mut accepted = websocket::accept(&parts.headers)?;
                 // By the open packet.
                 accepted.extensions_mut().insert(answer::Followed);
-                let place = self.sessions.reserve()?;
+                let place = self.sessions.reserve(whose)?;
                 self.open_on_websocket(place, upgrade, dialect, identity, peer);
                 Ok(accepted)
             }
             None => {
-                let place = self.sessions.reserve()?;
+                let place = self.sessions.reserve(whose)?;
                 self.open_on_polling(place, dialect, identity, peer)
             }
         }
@@ -356,7 +369,7 @@ where
         running: watch::Receiver<()>,
     ) {
         let name = SessionName(self.next_name.fetch_add(1, Ordering::Relaxed));
-        log::info!("{name} opened on {} for {peer}", transport.name());
+        log::info!("{name} opened on {} for {}", transport.name(), Shown(peer));
         let inbox = Arc::new(Inbox::new(self.limits.max_waiting_bytes));
         let registration = self.sessions.register(
             place,
@@ -421,6 +434,24 @@ const FULL: Denied = Denied {
 const CROWDED: Denied = Denied {
     status: StatusCode::SERVICE_UNAVAILABLE,
     message: "Too many sessions are being opened. Try again later.",
+};
+
+/// The answer to whoever comes from where as many are as may.
+const CROWDED_NETWORK: Denied = Denied {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    message: "Your address has as many sessions as one may. Try again later.",
+};
+
+/// The answer to whoever is there as often as one may be.
+const CROWDED_OWNER: Denied = Denied {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    message: "You have as many sessions as one may. Close one, or try again later.",
+};
+
+/// The answer to whoever comes again and again.
+const HASTY: Denied = Denied {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    message: "Your address opens too many sessions in too short a time. Try again later.",
 };
 
 /// When to try again, in seconds, after a no that will not last: later than official clients do by
@@ -509,7 +540,10 @@ impl TurnedAway {
                         message: denied.message,
                     },
                 );
-                if denied.status == StatusCode::SERVICE_UNAVAILABLE {
+                if matches!(
+                    denied.status,
+                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+                ) {
                     answer
                         .headers_mut()
                         .insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
@@ -553,6 +587,8 @@ impl From<NoPlace> for TurnedAway {
         Self::Denied(match no_place {
             NoPlace::Full => FULL,
             NoPlace::TooManyHalfOpen => CROWDED,
+            NoPlace::TooMany(TooMany::Network) => CROWDED_NETWORK,
+            NoPlace::TooMany(TooMany::Owner) => CROWDED_OWNER,
         })
     }
 }

@@ -18,6 +18,14 @@ pub struct Limits {
     /// one may have a lower one. Time bounds the half-open ones, too: `write_timeout` for the 101, then the
     /// application's time for joining, and on long-polling the poll timeout.
     pub max_half_open_sessions: usize,
+    /// How many sessions one [`Network`](super::Network) may have; beyond, 429. Enough for a household or a dormitory
+    /// behind one address.
+    pub max_sessions_per_network: usize,
+    /// How many sessions one [`Owner`](super::Owner) may have; beyond, 429. The default is as many as there may be in all.
+    pub max_sessions_per_owner: usize,
+    /// How many sessions one network may open at once, and then as many again in a minute; beyond, 429. Enough for a
+    /// household that comes back with all its devices, again and again.
+    pub max_openings_per_minute: u32,
     /// The largest message from a client, in bytes, fragments added up. Over it, the WebSocket is closed
     /// with 1009. The reference's default.
     pub max_payload_bytes: usize,
@@ -59,6 +67,9 @@ impl Default for Limits {
         Self {
             max_sessions: 10_000,
             max_half_open_sessions: 10_000,
+            max_sessions_per_network: 500,
+            max_sessions_per_owner: 10_000,
+            max_openings_per_minute: 1_000,
             max_payload_bytes: 1_000_000,
             max_waiting_bytes: 4 << 20,
             max_put_aside_bytes: 64 << 10,

@@ -18,6 +18,8 @@
 //!   makes messages of what is read, `framing` sees whether one is whole.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
 //! * `sessions`: who is connected, for whoever has to find or end sessions.
+//! * `proxies`: where a request really comes from. `network`, `ledger`, `census`: what each may do at once, and how
+//!   many sessions it may have.
 //! * `cors`, `answer`, `body`: what goes onto every HTTP answer, and into it.
 //! * `limits`: all that bounds what a peer can make grow.
 //!
@@ -30,6 +32,7 @@ mod admission;
 mod answer;
 mod body;
 mod candidate;
+mod census;
 mod client_bundle;
 mod clock;
 #[cfg_attr(not(feature = "compression"), path = "no_compression.rs")]
@@ -43,11 +46,14 @@ mod engine;
 mod framing;
 mod goodbye;
 mod handshake;
+mod ledger;
 mod limits;
 mod link;
 mod listener;
+mod network;
 mod patience;
 mod polling;
+mod proxies;
 mod sessions;
 mod stream;
 mod transport;
@@ -57,11 +63,15 @@ mod wire;
 pub use admission::{Admission, Denied};
 pub use answer::{Answer, empty, is_known, json, with_body, with_pieces};
 pub use body::Body;
+pub use census::Owner;
 pub use client_bundle::{ClientBundle, ClientBundleError};
 pub use cors::{Cors, Permit};
 pub use endpoint::Endpoint;
 pub use engine::{Engine, Settings};
 pub use handshake::{Anyone, Handshake};
+pub use ledger::{Ledger, TooMuch};
 pub use limits::Limits;
 pub use listener::{Handler, bind, serve};
+pub use network::Network;
+pub use proxies::Proxies;
 pub use sessions::Sessions;

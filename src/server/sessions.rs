@@ -1,6 +1,10 @@
 //! The sessions that are alive, for whoever has to find or end them.
 
-use super::{Limits, door::Door};
+use super::{
+    Limits,
+    census::{Census, Counted, TooMany, Whose},
+    door::Door,
+};
 use crate::engineio::{
     CloseReason, Revision, Sid,
     outbound::{Inbox, Order},
@@ -19,6 +23,7 @@ pub struct Sessions<I> {
     places: Arc<Semaphore>,
     /// A permit for each of them whose client may be silent yet.
     half_open: Arc<Semaphore>,
+    census: Arc<Census>,
 }
 
 struct State<I> {
@@ -35,6 +40,7 @@ struct Entry<I> {
     revision: Revision,
     inbox: Arc<Inbox>,
     door: Option<Arc<Door>>,
+    whose: Whose,
 }
 
 /// A session that was found.
@@ -51,6 +57,7 @@ pub(super) struct Found<I> {
 pub(super) struct Place {
     permit: OwnedSemaphorePermit,
     half_open: OwnedSemaphorePermit,
+    counted: Counted,
 }
 
 /// Why there is no place.
@@ -60,6 +67,8 @@ pub(super) enum NoPlace {
     Full,
     /// As many as may be are half open.
     TooManyHalfOpen,
+    /// Its network, or its owner, has as many as may be.
+    TooMany(TooMany),
 }
 
 /// A session among those alive. It ends with this value, and its place is free in the moment in which it is no longer
@@ -83,15 +92,20 @@ impl<I> Sessions<I> {
             }),
             places: permits(limits.max_sessions),
             half_open: permits(limits.max_half_open_sessions),
+            census: Census::new(
+                limits.max_sessions_per_network,
+                limits.max_sessions_per_owner,
+            ),
         })
     }
 
     /// A place for one more session, if there is room.
-    pub(super) fn reserve(&self) -> Result<Place, NoPlace> {
+    pub(super) fn reserve(&self, whose: Whose) -> Result<Place, NoPlace> {
         let take = |permits: &Arc<Semaphore>| Arc::clone(permits).try_acquire_owned();
         Ok(Place {
             permit: take(&self.places).map_err(|_| NoPlace::Full)?,
             half_open: take(&self.half_open).map_err(|_| NoPlace::TooManyHalfOpen)?,
+            counted: self.census.count(whose).map_err(NoPlace::TooMany)?,
         })
     }
 
@@ -116,6 +130,7 @@ impl<I> Sessions<I> {
                 revision,
                 inbox,
                 door,
+                whose: place.counted.into_whose(),
             },
         );
         // From now on the registration stands for it, and needs no room for that.
@@ -201,12 +216,14 @@ impl<I> Drop for Registration<I> {
     fn drop(&mut self) {
         self.note_word();
         let mut state = self.sessions.lock();
-        state.alive.remove(&self.sid);
+        let whose = state.alive.remove(&self.sid).map(|entry| entry.whose);
         // After a flood, or the table would be as large as it was then for ever.
         let count = state.alive.len();
         if count < state.alive.capacity() / 8 {
             state.alive.shrink_to(2 * count);
         }
         self.sessions.places.add_permits(1);
+        drop(state);
+        self.sessions.census.discount(whose.unwrap_or_default());
     }
 }
