@@ -84,7 +84,7 @@ fn the_library_page_has_the_number_of_crates() {
 }
 
 // ---------------------------------------------------------------------------------------------------------
-// docs/protocol.md and docs/prior-bugs.md
+// docs/protocol.md, docs/prior-bugs.md and docs/security.md
 
 /// What keeps a promise: `file: name`, a name being that of a Rust test, a part of the title of a JavaScript one, the title of a
 /// story, or a text in a table; or a file alone.
@@ -114,7 +114,11 @@ fn has(file: &str, text: &str, name: &str) -> bool {
 #[test]
 fn every_promise_is_kept_by_a_test_that_exists() {
     let folders = ["protocol-tests", "fixtures"];
-    for (page, at_least) in [("docs/protocol.md", 30), ("docs/prior-bugs.md", 50)] {
+    for (page, at_least) in [
+        ("docs/protocol.md", 30),
+        ("docs/prior-bugs.md", 50),
+        ("docs/security.md", 25),
+    ] {
         let text = read(page);
         let mut files: BTreeMap<&str, String> = BTreeMap::new();
         let rows = text
@@ -149,4 +153,25 @@ fn every_promise_is_kept_by_a_test_that_exists() {
         );
         assert!(kept >= at_least, "{page} has only {kept} rows");
     }
+}
+
+/// Every limit, with its default, its reason and its test.
+#[test]
+fn the_page_on_security_has_every_limit() {
+    let page = read("docs/security.md");
+    let limits = read("src/server/limits.rs");
+    let (fields, _) = limits.split_once("impl Default").unwrap();
+    let names = fields.lines().filter_map(|line| {
+        let (name, _) = line.trim().strip_prefix("pub ")?.split_once(": ")?;
+        Some(name)
+    });
+    let mut count = 0;
+    for name in names {
+        let is_there = page
+            .lines()
+            .any(|line| line.starts_with("| ") && line.contains(&format!("`{name}`")));
+        assert!(is_there, "docs/security.md lacks {name}");
+        count += 1;
+    }
+    assert!(count > 15, "only {count} limits");
 }
