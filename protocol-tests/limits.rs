@@ -1067,3 +1067,53 @@ fn a_ledger_allows_so_much_at_once_and_then_so_much_in_a_time() {
     );
     assert_eq!(ledger.note(after(31), network(100_003)), Ok(0));
 }
+
+/// A second's worth of messages or bytes at once, and the rest no faster; with a heartbeat that would not wait for the
+/// client's pongs, which stand behind what it said before.
+#[test]
+fn who_speaks_too_fast_is_heard_more_slowly_and_loses_nothing() {
+    const MESSAGES: usize = 300;
+    for (messages, bytes, length) in [(100, u32::MAX, 1), (u32::MAX, 100_000, 1_000)] {
+        run(async move {
+            let mut setup = with_timing(|timing| {
+                timing.ping_interval = milliseconds(300);
+                timing.ping_timeout = milliseconds(300);
+            });
+            setup.limits.max_messages_per_second = messages;
+            setup.limits.max_bytes_per_second = bytes;
+            setup.limits.speech_burst = Duration::from_secs(1);
+            let (server, _recording): (Server<Recorder>, _) = Recorder::server(setup);
+            let mut client = Client::join(server.address, "alice").await;
+            let began = Instant::now();
+            let said = "x".repeat(length);
+            for number in 0..MESSAGES {
+                let event = format!(r#"42["echo","{number}{said}"]"#);
+                client.write(&masked(FIN | TEXT, event.as_bytes())).await;
+            }
+            let mut next = 0;
+            let mut pings = 0;
+            while next < MESSAGES {
+                let text = client.text().await;
+                if text == "2" {
+                    pings += 1;
+                    client.write(&masked(FIN | TEXT, b"3")).await;
+                } else {
+                    assert_eq!(text, format!(r#"42["echo","{next}{said}"]"#));
+                    next += 1;
+                }
+            }
+            // A hundred at once, and a hundred a second.
+            let took = began.elapsed();
+            assert!(took > milliseconds(1_500), "{took:?} are no pause");
+            assert!(pings > 0, "its heartbeat was put to the test");
+            // Others are heard at once.
+            let mut other = Client::join(server.address, "bob").await;
+            let began = Instant::now();
+            other.write(&masked(FIN | TEXT, br#"42["echo",1]"#)).await;
+            assert_eq!(other.text().await, r#"42["echo",1]"#);
+            assert!(began.elapsed() < milliseconds(1_000));
+            drop((client, other));
+            server.stop().await;
+        });
+    }
+}

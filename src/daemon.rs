@@ -68,6 +68,8 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         max_sessions_per_network: config.max_sessions_per_address,
         max_sessions_per_owner: config.max_sessions_per_user,
         max_openings_per_minute: at_most(config.max_openings_per_minute),
+        max_messages_per_second: at_most(config.max_messages_per_second),
+        max_bytes_per_second: at_most(config.max_bytes_per_second),
         max_payload_bytes: config.max_payload_bytes,
         message_timeout: config.message_timeout,
         compress_from_bytes: defaults.compress_from_bytes.filter(|_| config.compression),

@@ -72,6 +72,10 @@ pub struct Config {
     pub max_sessions_per_user: usize,
     /// How many sessions one address may open at once, and then in a minute.
     pub max_openings_per_minute: usize,
+    /// How many messages a session may send in a second.
+    pub max_messages_per_second: usize,
+    /// How many bytes a session may send in a second.
+    pub max_bytes_per_second: usize,
     /// How many wrong keys and passwords one address may show at once, and then in a minute.
     pub max_failures_per_minute: usize,
     /// The proxies whose word is taken for where a request comes from.
@@ -160,6 +164,8 @@ impl Config {
             max_sessions_per_address: 0,
             max_sessions_per_user: 0,
             max_openings_per_minute: 0,
+            max_messages_per_second: 0,
+            max_bytes_per_second: 0,
             max_failures_per_minute: 0,
             trusted_proxies: Vec::new(),
             activity_grace: Duration::ZERO,

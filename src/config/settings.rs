@@ -18,6 +18,9 @@ const MAX_PAYLOAD_BYTES: usize = 100_000_000;
 /// The most sessions a setting allows. One process serves a community; more is a slip of the finger.
 const MAX_SESSIONS: usize = 1_000_000;
 
+/// The most bytes in a second that a setting allows: more than a network card.
+const MAX_BYTES_PER_SECOND: usize = 1_000_000_000;
+
 /// One setting.
 pub struct Setting {
     /// The environment variable; with `_FILE` behind it, the one that names a file with the value.
@@ -183,6 +186,20 @@ pub static SETTINGS: &[Setting] = &[
         about: "How many sessions one such address may open at once, and then as many again in a minute.",
         secret: false,
         kind: Kind::Count(field!(max_openings_per_minute), 1..=MAX_SESSIONS),
+    },
+    Setting {
+        name: "ENGINE_MAX_MESSAGES_PER_SECOND",
+        default: "5000",
+        about: "How many messages a client may send in a second, or at once those of ten seconds; beyond, it is read no faster.",
+        secret: false,
+        kind: Kind::Count(field!(max_messages_per_second), 1..=MAX_SESSIONS),
+    },
+    Setting {
+        name: "ENGINE_MAX_BYTES_PER_SECOND",
+        default: "10000000",
+        about: "The same for the bytes of its messages.",
+        secret: false,
+        kind: Kind::Bytes(field!(max_bytes_per_second), 1..=MAX_BYTES_PER_SECOND),
     },
     Setting {
         name: "ENGINE_PING_INTERVAL_MS",

@@ -279,6 +279,11 @@ impl Session {
         verdict
     }
 
+    /// At `now` the client is heard no further for a while, because it speaks too fast: its answer to a ping may be late.
+    pub fn handle_pause(&mut self, now: Instant) {
+        self.heartbeat.rearm(now, &self.timing);
+    }
+
     /// The WebSocket that was to take over is gone at `now`. Another may try.
     pub fn handle_websocket_lost(&mut self, now: Instant) {
         self.upgrade = None;

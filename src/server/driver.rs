@@ -12,6 +12,7 @@ use super::{
     engine,
     goodbye::{Goodbye, see_off},
     link::{End, PutAside, Received},
+    pace::Pace,
     polling::{BodyError, Post, Posted},
     sessions::Registration,
     transport::{Arrival, Stop, Transport},
@@ -35,6 +36,8 @@ use tokio::sync::watch;
 /// One session with all that belongs to it.
 pub(super) struct Driver<H, I> {
     pub(super) transport: Transport,
+    /// How fast the client speaks.
+    pub(super) pace: Pace,
     /// Messages that have to wait until the client takes what it was sent.
     pub(super) put_aside: PutAside,
     /// The WebSocket that is to take over.
@@ -151,14 +154,21 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             return Poll::Ready(Wake::Close(reason));
         }
         let too_far_behind = blocked && self.outbound.is_half_full();
-        if let Poll::Ready(arrival) =
-            self.transport
-                .poll_arrival(too_far_behind, &mut self.put_aside, &self.limits, context)
+        let paused_until = self.pace.paused_until(now, &self.limits);
+        if paused_until.is_none()
+            && let Poll::Ready(arrival) = self.transport.poll_arrival(
+                too_far_behind,
+                &mut self.put_aside,
+                &self.limits,
+                context,
+            )
         {
             return Poll::Ready(Wake::Arrived(arrival));
         }
+        let deadline = self.deadline(clock);
+        let deadline = paused_until.map_or(deadline, |until| until.min(deadline));
         clock
-            .poll_deadline(now, self.deadline(clock), context)
+            .poll_deadline(now, deadline, context)
             .map(|()| Wake::Timeout)
     }
 
@@ -220,14 +230,24 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     fn handle_arrival(&mut self, now: Instant, arrival: Arrival) -> Result<(), Ending> {
         match arrival {
             Arrival::Received(Received::Text(text)) => {
+                self.note_pace(now, 1, text.len());
                 self.handle_packet(now, self.dialect.decode_text(&text))
             }
             Arrival::Received(Received::Binary(bytes)) => {
+                self.note_pace(now, 1, bytes.len());
                 self.handle_packet(now, self.dialect.decode_binary(bytes))
             }
             Arrival::Received(Received::End(end)) => Err((end.reason(), end)),
             Arrival::Posted(body) => self.handle_posted(now, body),
             Arrival::PollAbandoned => Err((CloseReason::TransportClosed, End::Broken)),
+        }
+    }
+
+    /// Who is not read for a while cannot be heard to be alive either, and is, or it would not be too fast.
+    fn note_pace(&mut self, now: Instant, messages: usize, bytes: usize) {
+        self.pace.note(now, messages, bytes, &self.limits);
+        if self.pace.paused_until(now, &self.limits).is_some() {
+            self.session.handle_pause(now);
         }
     }
 
@@ -323,9 +343,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     /// Protocol, "Payload encoding": the packets of a POST, in order, as far as they are any.
     fn handle_payload(&mut self, now: Instant, is_binary: bool, body: &[u8]) -> Result<(), Ending> {
         let max_packets = self.limits.max_payload_packets;
+        let mut count = 0;
         for packet in self.dialect.decode_payload(is_binary, body, max_packets) {
+            count += 1;
             self.handle_packet(now, packet)?;
         }
+        self.note_pace(now, count, body.len());
         Ok(())
     }
 
@@ -495,7 +518,7 @@ mod tests {
             size_of::<F>()
         }
         let sizes = [
-            ("the task", of_its_task(Driver::run), 656),
+            ("the task", of_its_task(Driver::run), 672),
             ("the link", size_of::<Link>(), 120),
             ("the subscription", size_of::<Subscription>(), 104),
             ("the inbox", size_of::<Inbox>(), 96),

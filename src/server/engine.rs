@@ -8,6 +8,7 @@ use super::{
     door::{Door, Doorkeeper, Knock, Reply},
     driver::{Driver, SessionName},
     link::{End, Link, PutAside},
+    pace::Pace,
     polling::{self, Polling, Post},
     proxies::Shown,
     sessions::{NoPlace, Place},
@@ -384,6 +385,7 @@ where
         }
         let driver = Driver {
             transport,
+            pace: Pace::new(Instant::now()),
             put_aside: PutAside::default(),
             candidate: None,
             door: door.map(Doorkeeper),

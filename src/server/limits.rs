@@ -29,6 +29,13 @@ pub struct Limits {
     /// The largest message from a client, in bytes, fragments added up. Over it, the WebSocket is closed
     /// with 1009. The reference's default.
     pub max_payload_bytes: usize,
+    /// How many messages a client may send in a second, over the time of `speech_burst`. Beyond, it is read no faster;
+    /// it is not closed, and nothing is lost.
+    pub max_messages_per_second: u32,
+    /// The same for the bytes of its messages.
+    pub max_bytes_per_second: u32,
+    /// Behind how much of both a client may be that was silent before: it may say so many seconds' worth at once.
+    pub speech_burst: Duration,
     /// What may wait for one client beside the topics that it follows, in bytes; beyond, it is closed.
     /// Room for a few snapshots of a large community.
     pub max_waiting_bytes: usize,
@@ -71,6 +78,9 @@ impl Default for Limits {
             max_sessions_per_owner: 10_000,
             max_openings_per_minute: 1_000,
             max_payload_bytes: 1_000_000,
+            max_messages_per_second: 5_000,
+            max_bytes_per_second: 10_000_000,
+            speech_burst: Duration::from_secs(10),
             max_waiting_bytes: 4 << 20,
             max_put_aside_bytes: 64 << 10,
             write_batch_bytes: 64 << 10,

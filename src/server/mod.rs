@@ -21,7 +21,7 @@
 //! * `proxies`: where a request really comes from. `network`, `ledger`, `census`: what each may do at once, and how
 //!   many sessions it may have.
 //! * `cors`, `answer`, `body`: what goes onto every HTTP answer, and into it.
-//! * `limits`: all that bounds what a peer can make grow.
+//! * `pace`: how fast a client may speak. `limits`: all that bounds what a peer can make grow.
 //!
 //! It runs on tokio: what is `async` here panics outside of its runtime.
 //!
@@ -51,6 +51,7 @@ mod limits;
 mod link;
 mod listener;
 mod network;
+mod pace;
 mod patience;
 mod polling;
 mod proxies;
