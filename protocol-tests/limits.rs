@@ -1117,3 +1117,46 @@ fn who_speaks_too_fast_is_heard_more_slowly_and_loses_nothing() {
         });
     }
 }
+
+#[test]
+fn as_many_connections_as_there_may_be_and_no_more() {
+    run(async {
+        let mut setup = Setup::default();
+        setup.limits.max_connections = 2;
+        let (server, _recording): (Server<Recorder>, _) = Recorder::server(setup);
+        // A session on a WebSocket is none of them.
+        let mut alice = Client::join(server.address, "alice").await;
+        let open = plain_request("GET", "bob", OPEN_POLLING, 0);
+        let mut inside = Client::dial(server.address).await;
+        inside.write(open.as_bytes()).await;
+        assert_eq!(inside.response().await.0.status, 200);
+        let silent = Client::dial(server.address).await;
+        for request in [open.as_str(), "", "nonsense\r\n\r\n"] {
+            let mut outside = Client::dial(server.address).await;
+            outside.write(request.as_bytes()).await;
+            let (head, body) = outside.response().await;
+            assert_eq!(head.status, 503, "{request}");
+            assert_eq!(head.get("retry-after"), Some("10"));
+            assert_eq!(head.get("connection"), Some("close"));
+            let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+            assert_eq!(body["code"], 4);
+            assert_eq!(outside.see().await, Seen::End);
+        }
+        // Those inside are unharmed.
+        inside.write(open.as_bytes()).await;
+        assert_eq!(inside.response().await.0.status, 200);
+        alice.write(&masked(FIN | TEXT, br#"42["echo",1]"#)).await;
+        assert_eq!(alice.text().await, r#"42["echo",1]"#);
+        // And who goes makes room.
+        drop(silent);
+        loop {
+            let mut next = Client::dial(server.address).await;
+            next.write(open.as_bytes()).await;
+            if next.response().await.0.status == 200 {
+                break;
+            }
+        }
+        drop((alice, inside));
+        server.stop().await;
+    });
+}

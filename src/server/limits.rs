@@ -47,6 +47,9 @@ pub struct Limits {
     pub write_batch_bytes: usize,
     /// How long a client may take nothing of what is written to it, answers and the 101 included.
     pub write_timeout: Duration,
+    /// How many connections there may be that speak HTTP; whoever comes then gets 503. One that has become a session's
+    /// WebSocket is not among them. The default is two for each session on long-polling.
+    pub max_connections: usize,
     /// The largest head of an HTTP request, in bytes; over it, 431. hyper needs at least 8 KiB.
     pub max_head_bytes: usize,
     /// How many headers a request may have; over it, 431.
@@ -85,6 +88,7 @@ impl Default for Limits {
             max_put_aside_bytes: 64 << 10,
             write_batch_bytes: 64 << 10,
             write_timeout: Duration::from_secs(20),
+            max_connections: 20_000,
             max_head_bytes: 16 << 10,
             max_headers: 64,
             header_timeout: Duration::from_secs(10),

@@ -18,10 +18,11 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     select,
-    sync::watch,
-    time::sleep,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{sleep, timeout},
 };
 
 /// Answers HTTP requests.
@@ -98,6 +99,9 @@ pub async fn serve<H: Handler>(
         .max_headers(limits.max_headers);
     let mut shutdown = pin!(shutdown);
     let mut exhausted = false;
+    let places = Arc::new(Semaphore::new(
+        limits.max_connections.min(Semaphore::MAX_PERMITS),
+    ));
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
@@ -110,6 +114,13 @@ pub async fn serve<H: Handler>(
                 if let Err(error) = stream.set_nodelay(true) {
                     log::debug!("{peer}: small packets may be delayed: {error}");
                 }
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    log::info!(
+                        "{peer} is turned away: 503 there are as many connections as there may be"
+                    );
+                    tokio::spawn(turn_away(stream, limits.linger_timeout));
+                    continue;
+                };
                 let (http, handler) = (http.clone(), Arc::clone(&handler));
                 serve_connection(
                     http,
@@ -118,6 +129,7 @@ pub async fn serve<H: Handler>(
                     limits.write_timeout,
                     peer,
                     handler,
+                    place,
                 );
             }
             Err(error) if is_of_one_connection(&error) => {
@@ -146,6 +158,7 @@ fn serve_connection<H: Handler>(
     patience: Duration,
     peer: SocketAddr,
     handler: Arc<H>,
+    place: OwnedSemaphorePermit,
 ) {
     tokio::spawn(async move {
         let has_asked = AtomicBool::new(false);
@@ -181,7 +194,31 @@ fn serve_connection<H: Handler>(
         if let Err(error) = served {
             log::debug!("{peer}: {error}");
         }
+        drop(place);
     });
+}
+
+/// What is answered to whoever comes when there is no room, whatever it would ask.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\n\
+    content-length: 79\r\n\
+    retry-after: 10\r\n\
+    connection: close\r\n\r\n\
+    {\"code\":4,\"message\":\"The server has as many connections as it may. Try later.\"}";
+
+/// Says no, and waits for the end of what the client says: a connection that is dropped with unread bytes in it is
+/// reset, and the client may never see the answer.
+async fn turn_away(mut stream: TcpStream, patience: Duration) {
+    let goodbye = async {
+        stream.write_all(FULL).await?;
+        stream.shutdown().await?;
+        let mut ignored = [0; 1024];
+        while stream.read(&mut ignored).await? > 0 {}
+        io::Result::Ok(())
+    };
+    if let Ok(Err(error)) = timeout(patience, goodbye).await {
+        log::debug!("a connection that was turned away broke: {error}");
+    }
 }
 
 /// Whether accepting failed for a reason that lies in the connection and not in ourselves.
