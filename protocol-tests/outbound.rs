@@ -14,7 +14,9 @@ mod support;
 
 use rollcall::engineio::{
     CloseReason, Frame,
-    outbound::{Delivery, Herald, Inbox, Order, Outbound, Owner, Repair, Subscription, Topic},
+    outbound::{
+        Budget, Delivery, Herald, Inbox, Order, Outbound, Owner, Repair, Subscription, Topic,
+    },
 };
 use std::{
     collections::VecDeque,
@@ -944,6 +946,42 @@ fn a_flood_of_tiny_frames_is_bounded_too() {
         session.inbox.push(Order::Unfollow(Owner::default()));
     }
     session.closes(CloseReason::Overflow);
+}
+
+#[test]
+fn when_too_much_waits_for_all_together_those_go_for_whom_it_waits() {
+    let budget = Arc::new(Budget::new(100_000));
+    let session = || {
+        let inbox = Arc::new(Inbox::new(ROOMY).with_budget(Arc::clone(&budget)));
+        let outbound = Outbound::new(Arc::clone(&inbox));
+        Session { inbox, outbound }
+    };
+    let (mut slow, mut little, mut quick) = (session(), session(), session());
+    send(&little.inbox, "x".repeat(10_000));
+    for _ in 0..9 {
+        send(&slow.inbox, "x".repeat(10_000));
+        send(&quick.inbox, "x".repeat(10_000));
+        assert_eq!(quick.drain().len(), 1);
+    }
+    assert!(budget.waiting() > 100_000);
+    // Who takes what it gets goes on, and so does who is a little behind.
+    send(&quick.inbox, "y");
+    assert_eq!(quick.drain(), ["y"]);
+    send(&little.inbox, "y");
+    let waiting = budget.waiting();
+    send(&slow.inbox, "y");
+    slow.closes(CloseReason::Overflow);
+    assert!(
+        budget.waiting() < waiting - 90_000,
+        "its memory is free at once"
+    );
+    assert_eq!(little.drain().len(), 2);
+    assert_eq!(budget.waiting(), 0);
+    // And whoever ends with something waiting leaves nothing behind.
+    send(&quick.inbox, "z".repeat(1_000));
+    assert!(budget.waiting() > 1_000);
+    drop(quick);
+    assert_eq!(budget.waiting(), 0);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::engineio::{
     Application, CloseReason, Dialect, Frame, Session, Sid, Timing,
     handshake::{Asked, Method, Query, Refusal, Request},
     open_packet,
-    outbound::{Inbox, Order, Outbound},
+    outbound::{Budget, Inbox, Order, Outbound},
 };
 use futures_util::future::BoxFuture;
 use hyper::{
@@ -63,6 +63,8 @@ pub struct Engine<A: Application, D> {
     sessions: Arc<Sessions<A::Identity>>,
     /// The next session's name in the log.
     next_name: AtomicU64,
+    /// What may wait for all clients together.
+    budget: Arc<Budget>,
     /// How often each network has opened sessions.
     openings: Ledger,
     /// Each session's task holds a receiver, so that the end of the last can be awaited.
@@ -86,6 +88,7 @@ where
             admission,
             timing: Arc::new(timing),
             sessions: Sessions::new(&limits),
+            budget: Arc::new(Budget::new(limits.max_total_waiting_bytes)),
             openings: Ledger::new(limits.max_openings_per_minute, Duration::from_secs(60)),
             limits: Arc::new(limits),
             allow_eio3,
@@ -371,7 +374,8 @@ where
     ) {
         let name = SessionName(self.next_name.fetch_add(1, Ordering::Relaxed));
         log::info!("{name} opened on {} for {}", transport.name(), Shown(peer));
-        let inbox = Arc::new(Inbox::new(self.limits.max_waiting_bytes));
+        let inbox = Inbox::new(self.limits.max_waiting_bytes);
+        let inbox = Arc::new(inbox.with_budget(Arc::clone(&self.budget)));
         let registration = self.sessions.register(
             place,
             sid,

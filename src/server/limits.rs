@@ -39,6 +39,8 @@ pub struct Limits {
     /// What may wait for one client beside the topics that it follows, in bytes; beyond, it is closed.
     /// Room for a few snapshots of a large community.
     pub max_waiting_bytes: usize,
+    /// The same for all clients together; beyond, those are closed who do not take what they get.
+    pub max_total_waiting_bytes: usize,
     /// What a client that does not take its answers may go on to say before it is read no further, in bytes;
     /// one message may go beyond.
     pub max_put_aside_bytes: usize,
@@ -85,6 +87,7 @@ impl Default for Limits {
             max_bytes_per_second: 10_000_000,
             speech_burst: Duration::from_secs(10),
             max_waiting_bytes: 4 << 20,
+            max_total_waiting_bytes: 256 << 20,
             max_put_aside_bytes: 64 << 10,
             write_batch_bytes: 64 << 10,
             write_timeout: Duration::from_secs(20),

@@ -1,6 +1,6 @@
 //! The inbox: what is meant for one session alone.
 
-use super::{Stamp, Subscription, wait};
+use super::{Budget, Stamp, Subscription, wait};
 use crate::engineio::{CloseReason, Frame};
 use std::{
     collections::VecDeque,
@@ -38,6 +38,8 @@ pub struct Inbox {
     /// Behind how many bytes something more may wait. So one order may go beyond, and whoever takes what it gets can be
     /// sent something of any size.
     capacity: usize,
+    /// What may wait in this and others together.
+    budget: Option<Arc<Budget>>,
     /// The session's handler has to look after something. Set before the order is pushed that wakes the session.
     alert: AtomicBool,
 }
@@ -63,6 +65,9 @@ struct State {
     blocked: bool,
 }
 
+/// What may wait for a client of whom nobody says that it does not take what it gets, in bytes.
+pub const LITTLE: usize = 16 << 10;
+
 /// What an order costs beside its bytes, so that a flood of tiny ones is bounded too.
 const ORDER_BYTES: usize = mem::size_of::<(Stamp, Order)>();
 
@@ -72,7 +77,17 @@ impl Inbox {
         Self {
             state: Mutex::default(),
             capacity,
+            budget: None,
             alert: AtomicBool::new(false),
+        }
+    }
+
+    /// The same with a share in `budget`. When more waits than that has room for, a client for whom more than
+    /// [`LITTLE`] waits is closed as if it were too much for this inbox: it is of those who do not take what they get.
+    pub fn with_budget(self, budget: Arc<Budget>) -> Self {
+        Self {
+            budget: Some(budget),
+            ..self
         }
     }
 
@@ -98,15 +113,18 @@ impl Inbox {
                 return;
             }
             let is_last = matches!(order, Order::Close(_));
-            if state.bytes > self.capacity && !is_last {
+            if self.is_too_much(state.bytes) && !is_last {
                 // What waits is given up at once: the client did not take it, and others need the memory.
                 state.orders = VecDeque::new();
+                self.subtract(&mut state, usize::MAX);
                 state.closed = true;
                 state
                     .orders
                     .push_back((Stamp::next(), Order::Close(CloseReason::Overflow)));
             } else {
-                state.bytes += order.cost();
+                let cost = order.cost();
+                state.bytes += cost;
+                self.budget.iter().for_each(|budget| budget.add(cost));
                 state.closed = is_last;
                 state.orders.push_back((Stamp::next(), order));
             }
@@ -151,7 +169,7 @@ impl Inbox {
     pub(super) fn pop(&self) -> Option<Order> {
         let mut state = self.lock();
         let (_, order) = state.orders.pop_front()?;
-        state.bytes = state.bytes.saturating_sub(order.cost());
+        self.subtract(&mut state, order.cost());
         if state.orders.is_empty() {
             // Give the memory back: most sessions have nothing waiting most of the time.
             state.orders = VecDeque::new();
@@ -181,7 +199,20 @@ impl Inbox {
         let mut state = self.lock();
         state.closed = true;
         state.orders = VecDeque::new();
+        self.subtract(&mut state, usize::MAX);
         state.waker = None;
+    }
+
+    fn is_too_much(&self, bytes: usize) -> bool {
+        let is_exceeded = |budget: &Arc<Budget>| bytes > LITTLE && budget.is_exceeded();
+        bytes > self.capacity || self.budget.as_ref().is_some_and(is_exceeded)
+    }
+
+    /// So many bytes wait no more, or all of them.
+    fn subtract(&self, state: &mut State, bytes: usize) {
+        let bytes = bytes.min(state.bytes);
+        state.bytes -= bytes;
+        self.budget.iter().for_each(|budget| budget.subtract(bytes));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -11,6 +11,7 @@
 //! first, whichever way it went. The broadcast that a handler caused comes before the ack that it sent
 //! afterwards, and a snapshot comes after all that it covers and before all that it does not.
 
+mod budget;
 mod inbox;
 mod merge;
 mod stamp;
@@ -18,7 +19,8 @@ mod topic;
 
 use std::task::{Context, Waker};
 
-pub use inbox::{Inbox, Order, Owner};
+pub use budget::Budget;
+pub use inbox::{Inbox, LITTLE, Order, Owner};
 pub use merge::{Delivery, Outbound};
 pub use stamp::Stamp;
 pub use topic::{Herald, Key, Repair, Subscription, Topic};
