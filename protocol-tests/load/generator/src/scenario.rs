@@ -249,24 +249,24 @@ impl Bench<'_> {
 
     /// On long-polling: being told.
     pub fn polling(&mut self, kind: Kind, clients: usize, effort: Effort) -> io::Result<()> {
-            // One more speaks, on a WebSocket.
-            let users = clients + 1;
-            let server = Server::start(kind, self.programs, self.users.path(users)?, users)?;
-            let mut swarm = Swarm::new(server.address)?;
-            let (speaker, pollers) = self.users.keys(users).split_at(1);
-            swarm.connect(speaker, Means::WebSocket, false)?;
-            swarm.connect(pollers, Means::Polling, false)?;
-            swarm.begin(effort.paced);
-            let cpu = server.cpu()?;
-            for change in 0..effort.paced {
-                swarm.set_activity(0, change)?;
-                swarm.rest(effort.pace)?;
-            }
-            swarm.until_known(clients + 1, QUIET)?;
-            let known = swarm.tally().known.max(1) as f64;
-            let paced = (server.cpu()? - cpu).as_secs_f64() * 1e6 / known;
-            self.note(kind, clients, Figure::Polled, paced);
-            self.stop(server, users)
+        // One more speaks, on a WebSocket.
+        let users = clients + 1;
+        let server = Server::start(kind, self.programs, self.users.path(users)?, users)?;
+        let mut swarm = Swarm::new(server.address)?;
+        let (speaker, pollers) = self.users.keys(users).split_at(1);
+        swarm.connect(speaker, Means::WebSocket, false)?;
+        swarm.connect(pollers, Means::Polling, false)?;
+        swarm.begin(effort.paced);
+        let cpu = server.cpu()?;
+        for change in 0..effort.paced {
+            swarm.set_activity(0, change)?;
+            swarm.rest(effort.pace)?;
+        }
+        swarm.until_known(clients + 1, QUIET)?;
+        let known = swarm.tally().known.max(1) as f64;
+        let paced = (server.cpu()? - cpu).as_secs_f64() * 1e6 / known;
+        self.note(kind, clients, Figure::Polled, paced);
+        self.stop(server, users)
     }
 
     /// The process alone.
