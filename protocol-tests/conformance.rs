@@ -2,9 +2,9 @@
 //!
 //! Listens on 127.0.0.1 and ::1 at `PORT` (3000), for anyone. On `/engine.io/` it sends every message back as it came.
 //! On `/socket.io/` there are two namespaces: `/`, which tells the auth payload, sends events back and answers acks,
-//! and `/custom`, which tells the auth payload. Its settings are what the suites expect, and can be changed by the
-//! environment: `PING_INTERVAL` (300), `PING_TIMEOUT` (200), `UPGRADE_TIMEOUT` (1000), all in milliseconds, and
-//! `MAX_PAYLOAD` (1000000), in bytes. With `EIO3=1` clients of Engine.IO version 3 are served, too.
+//! and `/custom`, which tells the auth payload. On `/echo` there is a WebSocket by itself, which sends every message
+//! back. The settings are what the suites expect, and can be changed by the environment: `PING_INTERVAL` (300),
+//! `PING_TIMEOUT` (200), `UPGRADE_TIMEOUT` (1000), all in milliseconds, and `MAX_PAYLOAD` (1000000), in bytes. With `EIO3=1` clients of Engine.IO version 3 are served, too.
 
 use hyper::{Request, body::Incoming};
 use rollcall::{
@@ -13,7 +13,8 @@ use rollcall::{
         outbound::{Inbox, Order},
     },
     server::{
-        Answer, Anyone, Cors, Endpoint, Engine, Handler, Handshake, Limits, Settings, bind, serve,
+        Answer, Anyone, Cors, Endpoint, Engine, Handler, Handshake, Limits, RawWebSocket, Settings,
+        bind, serve,
     },
     socketio::{self, Auth, EncodeError, Event, Namespace, Refused, Socket, SocketIo},
 };
@@ -137,15 +138,28 @@ fn report(outcome: Result<(), EncodeError>) {
     }
 }
 
-/// Both.
+/// Neither: what the WebSocket suite speaks to.
+async fn echo(mut websocket: RawWebSocket) {
+    while let Some(message) = websocket.receive().await {
+        if websocket.send(&message).await.is_err() {
+            break;
+        }
+    }
+    websocket.close().await;
+}
+
+/// All of them.
 struct Endpoints {
     engine_io: Arc<Endpoint<Echo, Anyone>>,
     socket_io: Arc<Endpoint<SocketIo<Handshake>, Anyone>>,
+    limits: Arc<Limits>,
 }
 
 impl Handler for Endpoints {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
-        if self.engine_io.is_for(&request) {
+        if request.uri().path() == "/echo" {
+            RawWebSocket::accept(request, Arc::clone(&self.limits), echo)
+        } else if self.engine_io.is_for(&request) {
             Arc::clone(&self.engine_io).handle(request, peer).await
         } else {
             Arc::clone(&self.socket_io).handle(request, peer).await
@@ -215,6 +229,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let endpoints = Arc::new(Endpoints {
         engine_io: Endpoint::new(engine_io, "/engine.io/", Cors::Any),
         socket_io: Endpoint::new(socket_io, "/socket.io/", Cors::Any),
+        limits: Arc::new(limits.clone()),
     });
     let (v4, v6) = listeners(number("PORT", 3000)?)?;
     println!("listening on http://{}", v4.local_addr()?);

@@ -16,6 +16,7 @@
 //! * `candidate`: a WebSocket that is to take over from long-polling.
 //! * `link`, `wire`, `stream`: the WebSocket under the driver, the bytes under that, and what carries them; `decoder`
 //!   makes messages of what is read, `framing` sees whether one is whole.
+//! * `raw_websocket`: a link without a session, for what is not Engine.IO.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
 //! * `sessions`: who is connected, for whoever has to find or end sessions.
 //! * `proxies`: where a request really comes from. `network`, `ledger`, `census`: what each may do at once, and how
@@ -55,6 +56,7 @@ mod pace;
 mod patience;
 mod polling;
 mod proxies;
+mod raw_websocket;
 mod sessions;
 mod stream;
 mod transport;
@@ -75,4 +77,5 @@ pub use limits::Limits;
 pub use listener::{Handler, bind, serve};
 pub use network::Network;
 pub use proxies::Proxies;
+pub use raw_websocket::{Ended, RawWebSocket};
 pub use sessions::Sessions;
