@@ -10,7 +10,7 @@ import { serverTest } from "./support/server.mjs";
 
 const CLIENTS = 2000;
 /** So many of them report; everyone learns of each. */
-const SPEAKERS = 100;
+const SPEAKERS = 40;
 /** Where an allocation beyond fails: 32 MiB of data. */
 const WITHIN = ["prlimit", `--data=${32 << 20}`];
 
