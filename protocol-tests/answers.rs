@@ -14,7 +14,7 @@ mod support;
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::{Request, body::Incoming};
-use rollcall::server::{Answer, Handler, Limits, bind, serve, with_pieces};
+use rollcall::server::{Answer, Bounds, Handler, Limits, bind, serve, with_pieces};
 use std::{
     future::{Future, pending},
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -56,7 +56,8 @@ async fn ask(piece: &'static [u8], patience: Duration) -> (Client, impl Future<O
             write_timeout: patience,
             ..Limits::default()
         };
-        serve(listener, handler, &limits, pending()).await;
+        let bounds = Arc::new(Bounds::new(limits));
+        serve(listener, handler, &bounds, pending()).await;
     });
     let mut client = Client::dial_narrow(address).await;
     client

@@ -23,7 +23,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use log::LevelFilter;
-use rollcall::config::{Config, SETTINGS, markdown, nearest, unknown_variables};
+use rollcall::config::{
+    Config, LogFormat, MetricsPlace, SETTINGS, markdown, nearest, unknown_variables,
+};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -111,6 +113,8 @@ fn the_defaults() {
         server_host: None,
         server_port: 8080,
         log_level: LevelFilter::Info,
+        log_format: LogFormat::Text,
+        metrics: MetricsPlace::MainPort,
         cors_allowed_origins: Vec::new(),
         online_activities_disabled: false,
         users_file: "data/users.json".into(),
@@ -159,6 +163,9 @@ fn values_that_are_accepted() -> TestResult {
         ("SERVER_LOG_LEVEL", "http", "info"),
         ("SERVER_LOG_LEVEL", "verbose", "debug"),
         ("SERVER_LOG_LEVEL", "silly", "trace"),
+        ("LOG_FORMAT", "JSON", "json"),
+        ("METRICS_ADDRESS", "OFF", "off"),
+        ("METRICS_ADDRESS", "[::1]:9464", "[::1]:9464"),
         ("SERVER_CORS_ALLOWED_ORIGINS", "*", ""),
         ("SERVER_CORS_ALLOWED_ORIGINS", "https://a.example,*", ""),
         (
@@ -229,6 +236,8 @@ fn values_that_are_not_accepted_are_named_with_what_is() {
             "loud",
             "one of off, error, warn, info, debug, trace, http, verbose, silly",
         ),
+        ("LOG_FORMAT", "xml", "one of text, json"),
+        ("METRICS_ADDRESS", "9464", "an address and a port"),
         (
             "SERVER_CORS_ALLOWED_ORIGINS",
             "games.example",
@@ -674,6 +683,8 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "SERVER_HOST=",
             "SERVER_PORT=9000",
             "SERVER_LOG_LEVEL=info",
+            "LOG_FORMAT=text",
+            "METRICS_ADDRESS=",
             "SERVER_CORS_ALLOWED_ORIGINS=",
             "SERVER_ONLINE_ACTIVITIES_DISABLED=false",
             "USERS_FILE=data/users.json",

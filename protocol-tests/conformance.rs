@@ -13,8 +13,8 @@ use rollcall::{
         outbound::{Inbox, Order},
     },
     server::{
-        Answer, Anyone, Cors, Endpoint, Engine, Handler, Handshake, Limits, RawWebSocket, Settings,
-        bind, serve,
+        Answer, Anyone, Bounds, Cors, Endpoint, Engine, Handler, Handshake, Limits, RawWebSocket,
+        Settings, bind, serve,
     },
     socketio::{self, Auth, EncodeError, Event, Namespace, Refused, Socket, SocketIo},
 };
@@ -152,13 +152,13 @@ async fn echo(mut websocket: RawWebSocket) {
 struct Endpoints {
     engine_io: Arc<Endpoint<Echo, Anyone>>,
     socket_io: Arc<Endpoint<SocketIo<Handshake>, Anyone>>,
-    limits: Arc<Limits>,
+    bounds: Arc<Bounds>,
 }
 
 impl Handler for Endpoints {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
         if request.uri().path() == "/echo" {
-            RawWebSocket::accept(request, Arc::clone(&self.limits), echo)
+            RawWebSocket::accept(request, Arc::clone(&self.bounds), echo)
         } else if self.engine_io.is_for(&request) {
             Arc::clone(&self.engine_io).handle(request, peer).await
         } else {
@@ -216,7 +216,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         },
         allow_eio3: env::var_os("EIO3").is_some_and(|value| value == "1"),
     };
-    let limits = settings.limits.clone();
+    let bounds = Arc::new(Bounds::new(settings.limits.clone()));
     let mut io = SocketIo::builder(socketio::Settings {
         connect_timeout: Duration::from_secs(1),
         ..socketio::Settings::default()
@@ -229,14 +229,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let endpoints = Arc::new(Endpoints {
         engine_io: Endpoint::new(engine_io, "/engine.io/", Cors::Any),
         socket_io: Endpoint::new(socket_io, "/socket.io/", Cors::Any),
-        limits: Arc::new(limits.clone()),
+        bounds: Arc::clone(&bounds),
     });
     let (v4, v6) = listeners(number("PORT", 3000)?)?;
     println!("listening on http://{}", v4.local_addr()?);
-    let on_v4 = serve(v4, Arc::clone(&endpoints), &limits, pending());
+    let on_v4 = serve(v4, Arc::clone(&endpoints), &bounds, pending());
     match v6 {
         Some(v6) => {
-            tokio::join!(on_v4, serve(v6, endpoints, &limits, pending()));
+            tokio::join!(on_v4, serve(v6, endpoints, &bounds, pending()));
         }
         None => on_v4.await,
     }

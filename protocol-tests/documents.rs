@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+use rollcall::server::Limit;
 use std::{collections::BTreeMap, fs, path::Path};
 
 fn read(path: &str) -> String {
@@ -174,4 +175,48 @@ fn the_page_on_security_has_every_limit() {
         count += 1;
     }
     assert!(count > 15, "only {count} limits");
+}
+
+/// What is in `Limits` and nobody can reach: how much of another limit, what is over before anyone could ask, and what is
+/// no limit to anyone.
+const NOT_REACHED: [&str; 3] = ["speech_burst", "shutdown_timeout", "compress_from_bytes"];
+
+#[test]
+fn every_limit_is_counted_and_a_test_reaches_it() {
+    let limits = read("src/server/limits.rs");
+    let (fields, _) = limits.split_once("impl Default").unwrap();
+    let mut tests = String::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol-tests")).unwrap()
+    {
+        let path = entry.unwrap().path();
+        let extension = path.extension().unwrap_or_default();
+        if extension == "rs" || extension == "mjs" {
+            tests += &fs::read_to_string(path).unwrap();
+        }
+    }
+    let names: Vec<&str> = Limit::ALL.map(Limit::name).to_vec();
+    for line in fields.lines() {
+        let Some((name, _)) = line
+            .trim()
+            .strip_prefix("pub ")
+            .and_then(|field| field.split_once(": "))
+        else {
+            continue;
+        };
+        // hyper does not tell one from the other.
+        let name = name.replace("max_headers", "max_head_bytes");
+        assert!(
+            names.contains(&&*name) || NOT_REACHED.contains(&&*name),
+            "{name} is not counted"
+        );
+    }
+    for (number, limit) in Limit::ALL.into_iter().enumerate() {
+        assert_eq!(limit as usize, number, "all there are, in order");
+        let (in_rust, name) = (format!("Limit::{limit:?}"), limit.name());
+        let in_javascript = format!("(server, \"{name}\")");
+        assert!(
+            tests.contains(&in_rust) || tests.contains(&in_javascript),
+            "no test reaches {name}"
+        );
+    }
 }

@@ -15,7 +15,7 @@ mod support;
 use hyper::HeaderMap;
 use rollcall::{
     engineio::{CloseReason, Timing},
-    server::{Ledger, Limits, Network, Proxies, TooMuch},
+    server::{Ledger, Limit, Limits, Network, Proxies, TooMuch},
 };
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -118,6 +118,7 @@ fn as_many_sessions_as_there_may_be_and_no_more() {
                 guests.rotate_left(1);
             }
             assert_eq!(server.sessions(), 3);
+            assert!(server.reached(Limit::Sessions) > 1);
         });
     }
 }
@@ -149,6 +150,8 @@ fn as_many_may_be_half_open_as_there_may_be_and_no_more() {
             let _poller = Poller::open(server.address, "silent").await;
             is_full(&server, &upgrade_request("one more", OPEN, "")).await;
             assert_eq!(server.sessions(), 7);
+            assert_eq!(server.reached(Limit::HalfOpenSessions), 3);
+            assert_eq!(server.reached(Limit::Sessions), 0);
         });
     }
 }
@@ -642,6 +645,8 @@ fn messages_are_put_aside_up_to_the_limit_and_what_is_behind_them_waits() {
                 (name.as_str(), reason),
                 ("stuck", closed(CloseReason::ClientClosed))
             );
+            let reached = server.reached(Limit::PutAsideBytes);
+            assert_eq!(reached, u64::from(!is_read_on), "{length}");
         });
     }
 }
@@ -840,6 +845,7 @@ fn a_goodbye_does_not_wait_for_ever() {
             (400, "{\"code\":1,\"message\":\"Session ID unknown\"}")
         );
         assert_eq!(server.ended(), [(CloseReason::ServerDisconnected, 1)]);
+        assert_eq!(server.reached(Limit::GoodbyeTimeout), 1);
     });
 }
 
@@ -861,6 +867,7 @@ fn setup_for(reason: CloseReason) -> Setup {
         CloseReason::ConnectTimeout => setup.io.connect_timeout = short,
         CloseReason::AttachmentTimeout => setup.io.attachment_timeout = short,
         CloseReason::Overflow => limits.max_waiting_bytes = 1 << 20,
+        CloseReason::SharedOverflow => limits.max_total_waiting_bytes = 1 << 20,
         CloseReason::ClientClosed
         | CloseReason::TransportClosed
         | CloseReason::TransportError
@@ -894,7 +901,7 @@ async fn end_for(reason: CloseReason, server: &Server<Recorder>, recording: &mut
             );
             return until(|| server.sessions() == 0).await;
         }
-        CloseReason::WriteStalled | CloseReason::Overflow => {
+        CloseReason::WriteStalled | CloseReason::Overflow | CloseReason::SharedOverflow => {
             let _takes_nothing = stuck(server, recording).await;
             recording.disconnected().await;
             return until(|| server.sessions() == 0).await;
@@ -927,7 +934,8 @@ async fn end_for(reason: CloseReason, server: &Server<Recorder>, recording: &mut
         | CloseReason::PostTimeout
         | CloseReason::PayloadTooLarge
         | CloseReason::WriteStalled
-        | CloseReason::Overflow => {}
+        | CloseReason::Overflow
+        | CloseReason::SharedOverflow => {}
     }
     until(|| server.sessions() == 0).await;
 }
@@ -952,6 +960,15 @@ fn each_end_is_counted_once_under_its_reason() {
                 end_for(reason, &server, &mut recording).await;
                 assert_eq!(server.ended(), [(reason, 2)]);
             }
+            let limit = match reason {
+                CloseReason::MessageTimeout => Limit::MessageTimeout,
+                CloseReason::PayloadTooLarge => Limit::PayloadBytes,
+                CloseReason::WriteStalled => Limit::WriteTimeout,
+                CloseReason::Overflow => Limit::WaitingBytes,
+                CloseReason::SharedOverflow => Limit::TotalWaitingBytes,
+                _ => return,
+            };
+            assert_eq!(server.reached(limit), 2);
         });
     }
 }
@@ -1112,6 +1129,9 @@ fn who_speaks_too_fast_is_heard_more_slowly_and_loses_nothing() {
             other.write(&masked(FIN | TEXT, br#"42["echo",1]"#)).await;
             assert_eq!(other.text().await, r#"42["echo",1]"#);
             assert!(began.elapsed() < milliseconds(5_000));
+            let reached = [Limit::MessagesPerSecond, Limit::BytesPerSecond];
+            let reached = reached.map(|limit| server.reached(limit) > 0);
+            assert_eq!(reached, [messages == 100, messages != 100]);
             drop((client, other));
             server.stop().await;
         });
@@ -1142,6 +1162,7 @@ fn as_many_connections_as_there_may_be_and_no_more() {
             assert_eq!(body["code"], 4);
             assert_eq!(outside.see().await, Seen::End);
         }
+        assert_eq!(server.reached(Limit::Connections), 3);
         // Those inside are unharmed.
         inside.write(open.as_bytes()).await;
         assert_eq!(inside.response().await.0.status, 200);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { reached } from "./support/metrics.mjs";
 import { Player, WholePlayer } from "./support/player.mjs";
 import { ask, POLLING, PollingSession } from "./support/polling.mjs";
 import { exchange, httpRequest, RawSession, upgradeRequest } from "./support/raw.mjs";
@@ -115,7 +116,7 @@ test("forwarded.json: the log has the real address", async (t) => {
         const request = { path: POLLING, headers: { "X-Api-Key": server.key("alice"), "X-Forwarded-For": headers } };
         assert.equal((await exchange(server, httpRequest(request))).status, 200);
         await server.logged(/opened on polling for .*\n/, from);
-        const [, address] = /opened on polling for (.*)\n/.exec(server.stderr.slice(from));
+        const [, address] = /opened on polling for (.*) \(/.exec(server.stderr.slice(from));
         if (client === null) assert.match(address, /^127\.0\.0\.1:\d+$/, note);
         else assert.equal(address, client, note);
       }
@@ -160,6 +161,7 @@ serverTest("sessions of an address: the rest of the world is unharmed, and who l
   // On a WebSocket as well.
   const headers = { "X-Api-Key": server.key("bob"), "X-Forwarded-For": "198.51.100.1" };
   assertTooMuch(await exchange(server, upgradeRequest({ headers })), /^Your address/);
+  assert.equal(await reached(server, "max_sessions_per_network"), 3);
   const leaving = { method: "POST", path: `${POLLING}&sid=${first}`, headers: { "X-Api-Key": server.key("alice") }, body: "1" };
   assert.equal((await ask(server, leaving)).status, 200);
   await opened("198.51.100.1", "carol");
@@ -170,6 +172,7 @@ serverTest("sessions of a user", { env: { ENGINE_MAX_SESSIONS_PER_USER: "2" } },
   await Player.join(server, "alice", { transports: ["polling"] });
   const refused = await ask(server, { headers: { "X-Api-Key": server.key("alice") } });
   assertTooMuch(refused, /^You have as many sessions/);
+  assert.equal(await reached(server, "max_sessions_per_owner"), 1);
   await Player.join(server, "bob");
   await alice.leave();
   await Player.join(server, "alice");
@@ -178,6 +181,7 @@ serverTest("sessions of a user", { env: { ENGINE_MAX_SESSIONS_PER_USER: "2" } },
 serverTest("sessions opened in a time, of an address", { env: { ...TRUSTING, ENGINE_MAX_OPENINGS_PER_MINUTE: "3" } }, async (server) => {
   for (let i = 0; i < 3; i += 1) assert.equal((await openFrom(server, "198.51.100.1", "alice")).status, 200);
   assertTooMuch(await openFrom(server, "198.51.100.1", "alice"), /^Your address opens too many/);
+  assert.equal(await reached(server, "max_openings_per_minute"), 1);
   assert.equal((await openFrom(server, "198.51.100.2", "alice")).status, 200);
   for (let i = 0; i < 5; i += 1) assert.equal((await ask(server, { headers: { "X-Api-Key": server.key("bob") } })).status, 200);
 });
@@ -194,6 +198,7 @@ serverTest("wrong keys of an address: slower, then 429, and a right key is right
   assertTooMuch(await ask(server, { path: "/api/users/me", headers: { "X-Api-Key": wrong, "X-Forwarded-For": "198.51.100.1" } }), /too many wrong keys/);
   const guess = `Basic ${Buffer.from("alice:guess").toString("base64")}`;
   assertTooMuch(await ask(server, { path: "/api/users/me", headers: { Authorization: guess, "X-Forwarded-For": "198.51.100.1" } }), /too many wrong keys/);
+  assert.equal(await reached(server, "wrong_keys"), 3);
   assert.equal((await openFrom(server, "198.51.100.1", "alice")).status, 200);
   assert.equal((await openFrom(server, "198.51.100.2", "", wrong)).status, 401);
   // No key at all is no guess.

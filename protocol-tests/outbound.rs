@@ -970,7 +970,7 @@ fn when_too_much_waits_for_all_together_those_go_for_whom_it_waits() {
     send(&little.inbox, "y");
     let waiting = budget.waiting();
     send(&slow.inbox, "y");
-    slow.closes(CloseReason::Overflow);
+    slow.closes(CloseReason::SharedOverflow);
     assert!(
         budget.waiting() < waiting - 90_000,
         "its memory is free at once"

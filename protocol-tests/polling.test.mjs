@@ -6,6 +6,7 @@ import http from "node:http";
 import net from "node:net";
 import zlib from "node:zlib";
 import { bareEvent } from "./support/activity.mjs";
+import { reached } from "./support/metrics.mjs";
 import { Player } from "./support/player.mjs";
 import { ask, assertEmpty, assertOk, assertRefused, BAD_REQUEST, POLLING, PollingSession, UNKNOWN } from "./support/polling.mjs";
 import { exchange, RawSession, upgradeRequest } from "./support/raw.mjs";
@@ -668,6 +669,7 @@ serverTest("10,000 tiny packets in a POST, and 1 MB of separators, and nobody el
   const [first, second, ...rest] = sessions;
   await first.send(...new Array(10_001).fill("3"));
   await first.gone();
+  assert.equal(await reached(server, "max_payload_packets"), 1);
   await second.alive();
   await busy(() => Promise.all([second, ...rest].map((session) => session.send("\x1e".repeat(999_999)))));
   await Promise.all([second, ...rest].map((session) => session.gone()));

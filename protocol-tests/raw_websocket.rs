@@ -12,7 +12,7 @@
 mod support;
 
 use hyper::{Request, body::Incoming};
-use rollcall::server::{Answer, Handler, Limits, RawWebSocket, bind, serve};
+use rollcall::server::{Answer, Bounds, Handler, Limits, RawWebSocket, bind, serve};
 use std::{
     future::pending,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -25,7 +25,7 @@ use support::{
 use tokio::io::AsyncWriteExt;
 
 /// Sends every message back, until it is told `enough`.
-struct Echo(Arc<Limits>);
+struct Echo(Arc<Bounds>);
 
 impl Handler for Echo {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, _peer: SocketAddr) -> Answer {
@@ -44,8 +44,9 @@ async fn start(limits: Limits) -> SocketAddr {
     let listener = bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0).unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        let echo = Arc::new(Echo(Arc::new(limits.clone())));
-        serve(listener, echo, &limits, pending()).await;
+        let bounds = Arc::new(Bounds::new(limits));
+        let echo = Arc::new(Echo(Arc::clone(&bounds)));
+        serve(listener, echo, &bounds, pending()).await;
     });
     address
 }

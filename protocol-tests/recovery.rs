@@ -281,6 +281,7 @@ fn who_left_or_was_sent_away_or_is_too_late_begins_anew() {
         CloseReason::ServerDisconnected,
         CloseReason::ParseError,
         CloseReason::Overflow,
+        CloseReason::SharedOverflow,
         CloseReason::HandlerPanicked,
     ] {
         let (connection, memory) = world.newcomer();

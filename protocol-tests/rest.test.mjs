@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { reached } from "./support/metrics.mjs";
 import { ROLE, serverTest } from "./support/server.mjs";
 
 const users = [
@@ -156,4 +157,5 @@ serverTest("a head that is too large is refused, up to there it is not", { users
   assert.equal((await withHeaders({ "X-Large": "x".repeat(20 << 10) })).status, 431);
   assert.equal((await withHeaders(many(50))).status, 200);
   assert.equal((await withHeaders(many(70))).status, 431);
+  assert.equal(await reached(server, "max_head_bytes"), 2);
 });

@@ -17,7 +17,7 @@ use rollcall::{
         CloseReason, Frame, Timing,
         outbound::{Repair, Subscription, Topic},
     },
-    server::{Answer, Handler, Limits, bind, serve},
+    server::{Answer, Bounds, Handler, Limit, Limits, bind, serve},
     socketio::{self, Auth, DisconnectReason, Event, Namespace, Refused, Socket},
 };
 use std::{
@@ -848,6 +848,7 @@ fn a_message_may_be_as_large_as_the_limit_and_no_larger() {
                 (how, closed(CloseReason::TransportError))
             );
         }
+        assert_eq!(server.reached(Limit::PayloadBytes), 7);
         client.write(&masked(FIN | TEXT, &message(LIMIT))).await;
         assert_eq!(
             client.text().await.into_bytes(),
@@ -906,6 +907,7 @@ fn a_head_that_trickles_in_is_cut_off() {
         let mut late = Client::dial(server.address).await;
         assert!(matches!(late.see().await, Seen::End | Seen::Reset));
         alice.echo("still there").await;
+        until(|| server.reached(Limit::HeaderTimeout) == 3).await;
     });
 }
 
@@ -1267,6 +1269,7 @@ fn a_peer_that_does_not_end_is_left_after_a_while() {
             "too late: {:?}",
             begun.elapsed()
         );
+        assert_eq!(server.reached(Limit::LingerTimeout), 1);
     });
 }
 
@@ -1845,7 +1848,7 @@ fn a_client_that_goes_before_its_101_leaves_the_session_on_polling_and_may_try_a
             serve(
                 listener,
                 Arc::new(swallowing),
-                &Limits::default(),
+                &Arc::new(Bounds::default()),
                 pending(),
             )
             .await;
@@ -2315,6 +2318,7 @@ fn a_slow_reader_of_a_topic_is_brought_up_to_date_and_costs_nobody_anything() {
             }
             view = number;
         }
+        assert!(server.reached(Limit::WriteBatchBytes) > 0);
         assert!(
             snapshots > 1,
             "it never lagged, and this test is about that"

@@ -812,7 +812,8 @@ impl Stage {
             engine: Arc::clone(&engine),
             arrived: arrives,
         });
-        tokio::spawn(async move { server::serve(listener, endpoint, &limits, pending()).await });
+        let bounds = Arc::clone(engine.bounds());
+        tokio::spawn(async move { server::serve(listener, endpoint, &bounds, pending()).await });
         Self {
             address,
             engine,

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
+import { reached } from "./support/metrics.mjs";
 import { WholePlayer as Player } from "./support/player.mjs";
 import { httpRequest } from "./support/raw.mjs";
 import { serverTest } from "./support/server.mjs";
@@ -150,6 +151,7 @@ serverTest("there is a limit, and who goes makes room", { env: { ACTIVITY_MAX_ST
   assert.deepEqual([third.status, third.response.headers["retry-after"]], [503, "10"]);
   const head = await fetch(server.url + STREAM, { method: "HEAD", headers: { "X-Api-Key": server.key("alice") } });
   assert.equal(head.status, 503, "HEAD as GET");
+  assert.equal(await reached(server, "max_streams"), 2);
   first.close();
   await within(5000, "room for another", (async () => {
     while ((await Reader.open(server, { name: "bob" })).status !== 200);

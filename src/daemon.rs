@@ -1,13 +1,15 @@
 //! The daemon: all of it put together.
 
 use crate::{
-    api::{Activities, Api, Authenticator, SocketIoEngine, Streams},
+    api::{self, Activities, Api, Authenticator, Metrics, Monitoring, SocketIoEngine, Streams},
     cli,
-    config::{Config, unknown_variables},
+    config::{Config, LogFormat, MetricsPlace, unknown_variables},
     engineio::Timing,
     logger,
     presence::{Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
-    server::{self, ClientBundle, ClientBundleError, Cors, Engine, Limits, Proxies, Settings},
+    server::{
+        self, Bounds, ClientBundle, ClientBundleError, Cors, Engine, Limits, Proxies, Settings,
+    },
     socketio::{self, SocketIo, Sockets},
     users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
     webhooks::{Pace, TlsError, Webhooks},
@@ -18,6 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    net::TcpListener,
     runtime, select,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -33,7 +36,7 @@ const RING: usize = 1024;
 /// # Errors
 /// It cannot start; the text says why, and what to do about it.
 pub fn run(config: &Config) -> Result<(), StartError> {
-    logger::start(config.log_level).map_err(StartError::Runtime)?;
+    start_log(config).map_err(StartError::Runtime)?;
     for warning in unknown_variables(env::vars_os().map(|(name, _)| name)) {
         log::warn!("{warning}");
     }
@@ -52,6 +55,10 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     runtime.shutdown_background();
     log::logger().flush();
     outcome
+}
+
+fn start_log(config: &Config) -> io::Result<()> {
+    logger::start(config.log_level, config.log_format == LogFormat::Json)
 }
 
 async fn serve(config: &Config) -> Result<(), StartError> {
@@ -81,6 +88,10 @@ async fn serve(config: &Config) -> Result<(), StartError> {
             error,
         }
     })?;
+    let metrics_listener = match config.metrics {
+        MetricsPlace::Address(address) => Some(listen_apart(address)?),
+        MetricsPlace::MainPort | MetricsPlace::Nowhere => None,
+    };
     // Not before there is a place to listen: the first start prints its key only once.
     let (directory, first_key) = open_users(&config.users_file)?;
     let address = listener.local_addr().map_err(StartError::Runtime)?;
@@ -109,6 +120,17 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         Some(online) => Arc::clone(&online.hub),
         None => memory(config).map_err(StartError::Users)?,
     };
+    let bounds = match &engine {
+        Some(engine) => Arc::clone(engine.bounds()),
+        None => Arc::new(Bounds::new(limits.clone())),
+    };
+    let metrics = Metrics::new(
+        Arc::clone(&bounds),
+        authenticator.clone(),
+        online.as_ref().map(Online::metrics),
+    );
+    let are_apart = config.metrics != MetricsPlace::MainPort;
+    let monitoring = Arc::new(Monitoring::new(metrics, Arc::clone(&users), are_apart));
     let api = Api::new(
         engine.clone(),
         client_bundle,
@@ -116,8 +138,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         hub,
         users,
         authenticator,
-        cors,
+        Arc::clone(&monitoring),
     );
+    let api = api.for_pages(cors);
     let api = Arc::new(api.behind(Proxies::new(config.trusted_proxies.clone())));
     greet(address, first_key.as_ref(), online.is_some()).map_err(StartError::Output)?;
     if engine.is_none() {
@@ -150,9 +173,14 @@ async fn serve(config: &Config) -> Result<(), StartError> {
                 online.keeper.save().await;
             }
         };
-        let serving = server::serve(listener, api, &limits, stopped());
+        let serving = server::serve(listener, api, &bounds, stopped());
+        let watched_over = async {
+            if let Some(listener) = metrics_listener {
+                server::serve(listener, Arc::clone(&monitoring), &bounds, stopped()).await;
+            }
+        };
         // What is known is written down before those who are connected are told to go.
-        tokio::join!(saved, serving, sessions);
+        tokio::join!(saved, serving, watched_over, sessions);
         // The last requests may have opened sessions, and changed something.
         end_sessions().await;
         if let Some(webhooks) = &webhooks {
@@ -161,16 +189,17 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     };
     let watched = async {
         select! {
-            () = signals.next() => {}
+            () = signals.told_to_stop() => {}
             // Never ends by itself.
             () = follow_users(&directory, online.as_ref()) => {}
             () = keep_time(online.as_ref()) => {}
         }
         log::info!("stopping");
+        monitoring.note_stopping();
         stop.send_replace(true);
         select! {
             () = sleep(limits.shutdown_timeout) => log::warn!("not everything ended in time"),
-            () = signals.next() => log::warn!("told to stop again: not waiting for goodbyes"),
+            () = signals.told_to_stop() => log::warn!("told to stop again: not waiting for goodbyes"),
         }
     };
     select! {
@@ -228,6 +257,18 @@ struct Online {
     sockets: Arc<Sockets<Player>>,
     streams: Arc<Streams>,
     keeper: Keeper,
+}
+
+impl Online {
+    /// What of it is counted.
+    fn metrics(&self) -> api::Online {
+        api::Online {
+            engine: Arc::clone(&self.engine),
+            hub: Arc::clone(&self.hub),
+            sockets: Arc::clone(&self.sockets),
+            streams: Arc::clone(&self.streams),
+        }
+    }
 }
 
 fn go_online(
@@ -407,10 +448,40 @@ fn program() -> String {
     }
 }
 
-/// What tells the server to stop.
+/// A listener for what watches over the server alone.
+fn listen_apart(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = server::bind(Some(address.ip()), address.port());
+    listener
+        .inspect(|listener| match listener.local_addr() {
+            Ok(address) => log::info!("metrics are at http://{address}/metrics"),
+            Err(error) => log::warn!("metrics are somewhere: {error}"),
+        })
+        .map_err(|error| StartError::ListenApart { address, error })
+}
+
+/// Reads again what may change while the server runs: how much is logged, and how. Its variables cannot change, but the
+/// files can that they name.
+fn reload() {
+    match Config::read(|name| env::var_os(name)) {
+        Ok(config) => match start_log(&config) {
+            Ok(()) => {
+                let level = config.log_level.as_str().to_lowercase();
+                log::info!("told to read the settings again: the log's level is {level}");
+            }
+            Err(error) => log::error!("the log goes on as it was: {error}"),
+        },
+        Err(errors) => {
+            let errors = errors.to_string().replace('\n', "; ");
+            log::error!("the settings stay as they were: {errors}");
+        }
+    }
+}
+
+/// What tells the server to stop, or to read its settings again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -418,13 +489,18 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
-        select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// Waits until the server is told to stop, and does meanwhile what else it is told.
+    async fn told_to_stop(&mut self) {
+        loop {
+            select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                hangup = self.hangup.recv() => hangup.map_or((), |()| reload()),
+            }
         }
     }
 }
@@ -444,6 +520,13 @@ pub enum StartError {
     Listen {
         /// The port that was asked for.
         port: u16,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The address for the metrics cannot be listened on.
+    ListenApart {
+        /// What METRICS_ADDRESS says.
+        address: SocketAddr,
         /// What the system says.
         error: io::Error,
     },
@@ -476,6 +559,12 @@ impl fmt::Display for StartError {
                 write!(
                     f,
                     "cannot listen on port {port}: {error}; look at SERVER_HOST and SERVER_PORT"
+                )
+            }
+            Self::ListenApart { address, error } => {
+                write!(
+                    f,
+                    "METRICS_ADDRESS: cannot listen on {address}: {error}; choose another address or port, or off"
                 )
             }
             Self::Output(error) => write!(f, "cannot write to standard output: {error}"),

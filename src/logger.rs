@@ -3,12 +3,19 @@
 //! Whoever logs waits for nobody: lines go into a buffer, and a thread of its own writes them. If nobody reads
 //! standard error, the buffer fills, lines are lost, and the log says how many as soon as it can.
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{
+    Level, LevelFilter, Log, Metadata, Record,
+    kv::{self, Key, Value, VisitSource, VisitValue},
+};
+use serde_json::{Map, json};
 use std::{
     fmt,
     io::{self, Write},
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, SystemTime},
 };
@@ -19,8 +26,9 @@ const MAX_WAITING_BYTES: usize = 1 << 20;
 /// How long the program waits at its end for the last lines to be taken.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Writes `2026-11-23T21:43:21Z INFO  what happened`.
+/// Writes `2026-11-23T21:43:21Z INFO  what happened`, or the same as an object of JSON, with all that was said of it.
 struct Logger {
+    is_json: AtomicBool,
     waiting: Mutex<Waiting>,
     /// Lines wait, or have been written.
     changed: Condvar,
@@ -36,6 +44,7 @@ struct Waiting {
 }
 
 static LOGGER: Logger = Logger {
+    is_json: AtomicBool::new(false),
     waiting: Mutex::new(Waiting {
         lines: Vec::new(),
         lost: 0,
@@ -55,7 +64,10 @@ impl Log for Logger {
         if !ours || !self.enabled(record.metadata()) {
             return;
         }
-        let line = line(record.level(), record.args());
+        let line = match self.is_json.load(Ordering::Relaxed) {
+            true => object(record.level(), record.args(), record.key_values()),
+            false => line(record.level(), record.args()),
+        };
         self.lock().push(&line);
         self.changed.notify_all();
     }
@@ -80,7 +92,7 @@ impl Logger {
                 .wait_while(waiting, |waiting| waiting.is_empty())
                 .unwrap_or_else(PoisonError::into_inner);
             waiting.is_writing = true;
-            let lines = waiting.take();
+            let lines = waiting.take(self.is_json.load(Ordering::Relaxed));
             drop(waiting);
             // If it fails there is no place to say so.
             let _unwritable = io::stderr().write_all(&lines);
@@ -107,12 +119,16 @@ impl Waiting {
         self.lines.is_empty() && self.lost == 0
     }
 
-    fn take(&mut self) -> Vec<u8> {
+    fn take(&mut self, is_json: bool) -> Vec<u8> {
         let mut lines = mem::take(&mut self.lines);
         let lost = mem::take(&mut self.lost);
         if lost > 0 {
             let note = format_args!("{lost} lines of this log were lost: nobody read it");
-            lines.extend_from_slice(line(Level::Warn, &note).as_bytes());
+            let note = match is_json {
+                true => object(Level::Warn, &note, &None::<(&str, u64)>),
+                false => line(Level::Warn, &note),
+            };
+            lines.extend_from_slice(note.as_bytes());
         }
         lines
     }
@@ -123,11 +139,71 @@ fn line(level: Level, what: &fmt::Arguments<'_>) -> String {
     format!("{now} {level:<5} {what}\n")
 }
 
-/// Logs what is at least as important as `level`. The first call counts, later ones only set the level.
+/// A line of JSON: `time`, `level`, `message`, and what was said of it by name.
+fn object(level: Level, what: &fmt::Arguments<'_>, details: &dyn kv::Source) -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    let mut object = Map::new();
+    object.insert("time".to_owned(), json!(now.to_string()));
+    object.insert("level".to_owned(), json!(level.as_str().to_lowercase()));
+    object.insert("message".to_owned(), json!(what.to_string()));
+    // Ours never fails.
+    let _ = details.visit(&mut Details(&mut object));
+    format!("{}\n", serde_json::Value::Object(object))
+}
+
+/// Puts what a record says by name into an object.
+struct Details<'a>(&'a mut Map<String, serde_json::Value>);
+
+impl<'kvs> VisitSource<'kvs> for Details<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let mut detail = Detail::default();
+        value.visit(&mut detail)?;
+        self.0.insert(key.to_string(), detail.0);
+        Ok(())
+    }
+}
+
+/// A value as JSON has it.
+#[derive(Default)]
+struct Detail(serde_json::Value);
+
+impl VisitValue<'_> for Detail {
+    fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
+        self.0 = json!(value.to_string());
+        Ok(())
+    }
+
+    fn visit_null(&mut self) -> Result<(), kv::Error> {
+        Ok(())
+    }
+
+    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
+        self.0 = json!(value);
+        Ok(())
+    }
+
+    fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
+        self.0 = json!(value);
+        Ok(())
+    }
+
+    fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
+        self.0 = json!(value);
+        Ok(())
+    }
+
+    fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
+        self.0 = json!(value);
+        Ok(())
+    }
+}
+
+/// Logs what is at least as important as `level`, as text or `as_json`. The first call counts, later ones only set the level and the format.
 ///
 /// # Errors
 /// The system has no thread for it.
-pub fn start(level: LevelFilter) -> io::Result<()> {
+pub fn start(level: LevelFilter, as_json: bool) -> io::Result<()> {
+    LOGGER.is_json.store(as_json, Ordering::Relaxed);
     if log::set_logger(&LOGGER).is_ok() {
         thread::Builder::new()
             .name("log".to_owned())

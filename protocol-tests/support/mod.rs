@@ -7,7 +7,7 @@
 use hyper::{Request, StatusCode, body::Incoming, http::request::Parts};
 use rollcall::{
     engineio::{CloseReason, Frame, Timing},
-    server::{self, Admission, Answer, Denied, Engine, Handler, Limits, Settings},
+    server::{self, Admission, Answer, Denied, Engine, Handler, Limit, Limits, Settings},
     socketio::{self, Auth, DisconnectReason, Event, Namespace, Refused, Socket, SocketIo},
 };
 use std::{
@@ -240,12 +240,7 @@ impl<N: Namespace> Server<N> {
             },
         );
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(run_until::<N>(
-            stopped,
-            listener,
-            Arc::clone(&engine),
-            limits,
-        ));
+        let running = tokio::spawn(run_until::<N>(stopped, listener, Arc::clone(&engine)));
         Self {
             address,
             engine,
@@ -266,6 +261,12 @@ impl<N: Namespace> Server<N> {
         ended.filter(|(_, count)| *count > 0).collect()
     }
 
+    /// How often clients have reached a limit.
+    pub fn reached(&self, limit: Limit) -> u64 {
+        let mut all = self.engine.bounds().reached();
+        all.find(|(its, _)| *its == limit).expect("all are there").1
+    }
+
     /// Shuts the server down, and tells how long that took.
     pub async fn stop(self) -> Duration {
         let begun = Instant::now();
@@ -280,7 +281,6 @@ async fn run_until<N: Namespace>(
     stopped: watch::Receiver<bool>,
     listener: TcpListener,
     engine: Arc<TestEngine<N>>,
-    limits: Limits,
 ) {
     let stopped = || {
         let mut stopped = stopped.clone();
@@ -298,7 +298,7 @@ async fn run_until<N: Namespace>(
             engine.shut_down().await;
         };
         tokio::join!(
-            server::serve(listener, handler, &limits, stopped()),
+            server::serve(listener, handler, engine.bounds(), stopped()),
             sessions
         );
         // The last requests may have opened sessions.
@@ -306,7 +306,7 @@ async fn run_until<N: Namespace>(
     };
     let out_of_time = async {
         stopped().await;
-        tokio::time::sleep(limits.shutdown_timeout).await;
+        tokio::time::sleep(engine.bounds().shutdown_timeout).await;
     };
     tokio::select! {
         () = served => {}

@@ -177,6 +177,11 @@ export class Server {
     assert.deepEqual(ended, [0, null], "exit code and signal after SIGTERM");
   }
 
+  /** Any other signal; the caller knows what it should do. */
+  signal(name) {
+    this.#child.kill(name);
+  }
+
   /** SIGKILL: it has no time to write anything down. */
   async kill() {
     assert.ok(this.#child, "it does not run");

@@ -56,6 +56,16 @@ impl Authenticator {
         }
     }
 
+    /// Whether a request says who asks, rightly or wrongly.
+    pub fn is_shown_something(headers: &HeaderMap) -> bool {
+        headers.contains_key(API_KEY) || headers.contains_key(AUTHORIZATION)
+    }
+
+    /// How often someone was refused for too many wrong keys or passwords.
+    pub fn refused(&self) -> u64 {
+        self.failures.refused()
+    }
+
     /// The user whose key the request carries.
     ///
     /// # Errors

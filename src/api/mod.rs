@@ -4,12 +4,16 @@
 //! * `authenticate`: who asks, by key or by password; also the [`Admission`](crate::server::Admission) of
 //!   Socket.IO sessions.
 //! * `users`, `status`, [`Activities`], [`Streams`]: the answers; `body`: what some requests bring.
+//! * [`Monitoring`]: what watches over the server; [`Metrics`], written down by `exposition`.
 //! * `error`: what a person sees when there is none.
 
 mod activities;
 mod authenticate;
 mod body;
 mod error;
+mod exposition;
+mod metrics;
+mod monitoring;
 mod route;
 mod router;
 mod status;
@@ -18,5 +22,7 @@ mod users;
 
 pub use activities::Activities;
 pub use authenticate::Authenticator;
+pub use metrics::{Metrics, Online};
+pub use monitoring::Monitoring;
 pub use router::{Api, SocketIoEngine};
 pub use streams::Streams;

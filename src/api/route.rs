@@ -1,5 +1,6 @@
 //! A route: a path that something answers.
 
+use super::monitoring::Probe;
 use crate::users::UserId;
 
 /// What is answered, beside the Socket.IO endpoint.
@@ -18,11 +19,16 @@ pub(super) enum Route {
     Activity(UserId),
     /// The asker's own, which it may change.
     MyActivity,
+    /// What watches over the server.
+    Monitoring(Probe),
 }
 
 impl Route {
     /// What is at this path.
     pub(super) fn of(path: &str) -> Option<Self> {
+        if let Some(probe) = Probe::of(path) {
+            return Some(Self::Monitoring(probe));
+        }
         let path = path.strip_prefix("/api/")?;
         Some(match path {
             "status" => Self::Status,
@@ -46,7 +52,12 @@ impl Route {
     pub(super) fn is_about_activities(self) -> bool {
         match self {
             Self::Activities | Self::Stream | Self::Activity(_) | Self::MyActivity => true,
-            Self::Me | Self::Users | Self::User(_) | Self::Status | Self::Health => false,
+            Self::Me
+            | Self::Users
+            | Self::User(_)
+            | Self::Status
+            | Self::Health
+            | Self::Monitoring(_) => false,
         }
     }
 

@@ -1,9 +1,9 @@
 //! Every path, and who answers it.
 
-use super::{Activities, Authenticator, error, route::Route, status, users};
+use super::{Activities, Authenticator, Monitoring, error, route::Route, status, users};
 use crate::{
     presence::Hub,
-    server::{Answer, ClientBundle, Cors, Engine, Handler, Proxies, empty},
+    server::{Answer, ClientBundle, Cors, Engine, Handler, Proxies, Shown, empty},
     socketio::SocketIo,
     users::{Directory, User},
 };
@@ -36,6 +36,7 @@ pub struct Api {
     hub: Arc<Hub>,
     authenticator: Authenticator,
     directory: Arc<dyn Directory>,
+    monitoring: Arc<Monitoring>,
     cors: Cors,
     proxies: Proxies,
     started: Instant,
@@ -50,7 +51,7 @@ impl Api {
         hub: Arc<Hub>,
         directory: Arc<dyn Directory>,
         authenticator: Authenticator,
-        cors: Cors,
+        monitoring: Arc<Monitoring>,
     ) -> Self {
         Self {
             engine,
@@ -59,10 +60,16 @@ impl Api {
             hub,
             authenticator,
             directory,
-            cors,
+            monitoring,
+            cors: Cors::default(),
             proxies: Proxies::default(),
             started: Instant::now(),
         }
+    }
+
+    /// The same for the pages that `cors` lets read its answers, which are all otherwise.
+    pub fn for_pages(self, cors: Cors) -> Self {
+        Self { cors, ..self }
     }
 
     /// The same behind `proxies`, whose word is taken for where a request comes from.
@@ -81,7 +88,7 @@ impl Api {
                 return Either::Left(engine.handle(request, client));
             }
             if let Some(bundle) = &self.client_bundle
-                && let Some(answer) = bundle.answer(file, &request, engine.limits())
+                && let Some(answer) = bundle.answer(file, &request, engine.bounds())
             {
                 return Either::Right(ready(answer).boxed());
             }
@@ -97,7 +104,7 @@ impl Api {
         let route = Route::of(parts.uri.path())
             .filter(|route| self.activities.is_some() || !route.is_about_activities());
         let Some(route) = route else {
-            return error::error(StatusCode::NOT_FOUND, "There is nothing at this path.");
+            return nothing_here();
         };
         let methods = route.methods();
         let mut answered = methods.split(", ");
@@ -163,6 +170,10 @@ impl Api {
                 let asker = self.asker(parts).await.ok();
                 Ok(status::status(asker.as_deref(), self.started.elapsed()))
             }
+            (Route::Monitoring(probe), _) => {
+                let answer = self.monitoring.answer(probe);
+                Ok(answer.unwrap_or_else(nothing_here))
+            }
             // Not routed to.
             (_, None) => Err(empty(StatusCode::NOT_FOUND)),
         }
@@ -173,10 +184,18 @@ impl Api {
         let client = request.extensions.get().copied();
         // Not known: like a proxy that nobody has declared.
         let client = client.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
-        self.authenticator
-            .by_key_or_password(&request.headers, client)
-            .await
-            .map_err(error::denied)
+        let asker = self
+            .authenticator
+            .by_key_or_password(&request.headers, client);
+        asker.await.map_err(|denied| {
+            // Who shows nothing has tried nothing.
+            if Authenticator::is_shown_something(&request.headers) {
+                let (client, status) = (Shown(client), denied.status.as_u16());
+                log::info!(address:% = client, status, reason = denied.message;
+                    "{client} is turned away: {status} {}", denied.message);
+            }
+            error::denied(denied)
+        })
     }
 
     /// Who wants to read activities; none: anyone may.
@@ -206,6 +225,10 @@ impl Handler for Api {
         };
         answer.map(|answer| permit.apply(answer))
     }
+}
+
+fn nothing_here() -> Answer {
+    error::error(StatusCode::NOT_FOUND, "There is nothing at this path.")
 }
 
 fn not_allowed(methods: &'static str) -> Answer {

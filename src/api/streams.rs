@@ -13,7 +13,13 @@ use hyper::{
     header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER},
     http::request::Parts,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     select,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -40,6 +46,9 @@ pub struct Streams {
     hub: Arc<Hub>,
     directory: Arc<dyn Directory>,
     places: Arc<Semaphore>,
+    max: usize,
+    /// How many were turned away because all places were taken.
+    refused: AtomicU64,
     heartbeat: Duration,
     /// Wakes all streams to look whether they may go on; true: none may.
     ended: watch::Sender<bool>,
@@ -68,6 +77,8 @@ impl Streams {
             hub,
             directory,
             places: Arc::new(Semaphore::new(max)),
+            max,
+            refused: AtomicU64::new(0),
             heartbeat,
             ended: watch::Sender::new(false),
         })
@@ -83,9 +94,20 @@ impl Streams {
         self.ended.send_replace(true);
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.max.saturating_sub(self.places.available_permits())
+    }
+
+    /// How many were turned away because there were as many as may be.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// A stream for `user`, or for anyone.
     pub(super) fn open(&self, request: &Parts, user: Option<Arc<User>>) -> Answer {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             let mut answer = error::error(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The server has as many streams as it may. Try again later.",

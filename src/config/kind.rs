@@ -13,7 +13,7 @@ use log::LevelFilter;
 
 use super::feature::Feature;
 use super::secret::MIN_KEY_BYTES;
-use super::{Config, Secret, WebUrl};
+use super::{Config, LogFormat, MetricsPlace, Secret, WebUrl};
 
 /// A field of [`Config`], to be read and written by its setting.
 pub(super) struct Field<T: 'static> {
@@ -29,6 +29,10 @@ pub(super) enum Kind {
     Port(Field<u16>),
     /// How much is logged.
     LogLevel(Field<LevelFilter>),
+    /// How it is written.
+    LogFormat(Field<LogFormat>),
+    /// Where the metrics are.
+    MetricsPlace(Field<MetricsPlace>),
     /// Web origins, separated by commas; none means any.
     Origins(Field<Vec<String>>),
     /// Networks, separated by commas.
@@ -82,6 +86,8 @@ impl Kind {
             Kind::Address(_) => "an IP address such as 127.0.0.1 or ::1; empty for all addresses, IPv6 and IPv4".to_owned(),
             Kind::Port(_) => "a whole number from 0 to 65535; 0 lets the kernel choose".to_owned(),
             Kind::LogLevel(_) => format!("one of {}", LEVELS.map(|(name, _)| name).join(", ")),
+            Kind::LogFormat(_) => format!("one of {}", LogFormat::ALL.map(LogFormat::name).join(", ")),
+            Kind::MetricsPlace(_) => "an address and a port such as 127.0.0.1:9464, for a listener of their own; off for none; empty for the main port".to_owned(),
             Kind::Origins(_) => "origins separated by commas, such as https://games.example:8443; empty or * for any".to_owned(),
             Kind::Networks(_) => "addresses and networks separated by commas, such as 127.0.0.1, 172.16.0.0/12 or fd00::/8; empty for none".to_owned(),
             Kind::Feature(_, Feature { name, is_built: false }) => {
@@ -120,6 +126,10 @@ impl Kind {
             Kind::Address(field) => (field.set)(config, address(text)?),
             Kind::Port(field) => (field.set)(config, number(text, &(0..=u16::MAX))?),
             Kind::LogLevel(field) => (field.set)(config, level(text)?),
+            Kind::LogFormat(field) => (field.set)(config, log_format(text)?),
+            Kind::MetricsPlace(field) => {
+                (field.set)(config, MetricsPlace::parse(text).ok_or(NotAccepted)?)
+            }
             Kind::Origins(field) => (field.set)(config, origins(text)?),
             Kind::Networks(field) => (field.set)(config, networks(text)?),
             Kind::Switch(field) => (field.set)(config, switch(text)?),
@@ -158,6 +168,8 @@ impl Kind {
             }
             Kind::Port(field) => (field.get)(config).to_string(),
             Kind::LogLevel(field) => (field.get)(config).as_str().to_lowercase(),
+            Kind::LogFormat(field) => (field.get)(config).name().to_owned(),
+            Kind::MetricsPlace(field) => (field.get)(config).to_string(),
             Kind::Origins(field) => (field.get)(config).join(","),
             Kind::Networks(field) => {
                 let networks = (field.get)(config)
@@ -219,6 +231,13 @@ fn level(text: &str) -> Result<LevelFilter, NotAccepted> {
         .into_iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(text))
         .map(|(_, level)| level)
+        .ok_or(NotAccepted)
+}
+
+fn log_format(text: &str) -> Result<LogFormat, NotAccepted> {
+    LogFormat::ALL
+        .into_iter()
+        .find(|format| format.name().eq_ignore_ascii_case(text))
         .ok_or(NotAccepted)
 }
 

@@ -7,7 +7,8 @@
 //!   README are made from it, so they cannot differ.
 //! * [`kind`](Setting::accepted): the kinds of value a setting can have: how each is read, shown
 //!   and described.
-//! * [`WebUrl`], [`Secret`]: values that must not be shown, or not as a whole.
+//! * [`WebUrl`], [`Secret`]: values that must not be shown, or not as a whole. [`LogFormat`], [`MetricsPlace`]: values of
+//!   one setting alone.
 //! * `feature`: what this build has, and another may lack.
 //! * [`error`](ConfigErrors): what is wrong with a value, and what would be accepted.
 //! * [`unknown`](unknown_variables): variables that look like ours and are not.
@@ -27,12 +28,16 @@ use log::LevelFilter;
 mod error;
 mod feature;
 mod kind;
+mod log_format;
+mod metrics_place;
 mod secret;
 mod settings;
 mod unknown;
 mod web_url;
 
 pub use error::{ConfigError, ConfigErrors, Problem};
+pub use log_format::LogFormat;
+pub use metrics_place::MetricsPlace;
 pub use secret::Secret;
 pub use settings::{SETTINGS, Setting, help, markdown};
 pub use unknown::{nearest, unknown_variables};
@@ -53,6 +58,10 @@ pub struct Config {
     pub server_port: u16,
     /// `SERVER_LOG_LEVEL`: what is logged, and everything more important.
     pub log_level: LevelFilter,
+    /// `LOG_FORMAT`: how.
+    pub log_format: LogFormat,
+    /// `METRICS_ADDRESS`: where the metrics are.
+    pub metrics: MetricsPlace,
     /// `SERVER_CORS_ALLOWED_ORIGINS`: the origins browsers may call from, as they send them (lower
     /// case, no default port); none listed allows any.
     pub cors_allowed_origins: Vec<String>,
@@ -155,6 +164,8 @@ impl Config {
             server_host: None,
             server_port: 0,
             log_level: LevelFilter::Off,
+            log_format: LogFormat::Text,
+            metrics: MetricsPlace::MainPort,
             cors_allowed_origins: Vec::new(),
             online_activities_disabled: false,
             users_file: PathBuf::new(),

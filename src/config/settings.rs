@@ -68,6 +68,20 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::LogLevel(field!(log_level)),
     },
     Setting {
+        name: "LOG_FORMAT",
+        default: "text",
+        about: "How the log is written: for people, or an object of JSON a line.",
+        secret: false,
+        kind: Kind::LogFormat(field!(log_format)),
+    },
+    Setting {
+        name: "METRICS_ADDRESS",
+        default: "",
+        about: "Where Prometheus finds /metrics.",
+        secret: false,
+        kind: Kind::MetricsPlace(field!(metrics)),
+    },
+    Setting {
         name: "SERVER_CORS_ALLOWED_ORIGINS",
         default: "",
         about: "The web pages that may call the server from a browser.",

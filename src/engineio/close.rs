@@ -31,6 +31,8 @@ pub enum CloseReason {
     AttachmentTimeout,
     /// More waited for the client than the limit allows.
     Overflow,
+    /// More waited for all clients together than the limit allows, and this one was among those who did not take it.
+    SharedOverflow,
     /// The server ended the session on purpose, and told the client so.
     ServerDisconnected,
     /// The server is going down.
@@ -41,7 +43,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All there are.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ClientClosed,
         Self::TransportClosed,
         Self::TransportError,
@@ -55,6 +57,7 @@ impl CloseReason {
         Self::ConnectTimeout,
         Self::AttachmentTimeout,
         Self::Overflow,
+        Self::SharedOverflow,
         Self::ServerDisconnected,
         Self::ServerShutdown,
         Self::HandlerPanicked,
@@ -76,6 +79,7 @@ impl CloseReason {
             Self::ConnectTimeout => "connect timeout",
             Self::AttachmentTimeout => "attachment timeout",
             Self::Overflow => "outbound limit",
+            Self::SharedOverflow => "total outbound limit",
             Self::ServerDisconnected => "forced server close",
             Self::ServerShutdown => "server shutting down",
             Self::HandlerPanicked => "internal error",

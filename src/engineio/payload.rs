@@ -44,6 +44,16 @@ pub enum Revision {
     V4,
 }
 
+impl Revision {
+    /// The number that clients know it by.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::V3 => 3,
+            Self::V4 => 4,
+        }
+    }
+}
+
 /// The answer to a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {

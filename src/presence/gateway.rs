@@ -1,6 +1,6 @@
 //! The gateway: GameVault's events, answered.
 
-use super::{Activity, BadReport, Hub, Interest, Player, Report};
+use super::{Activity, BadReport, Hub, Interest, Player, Report, Told};
 use crate::{
     engineio::CloseReason,
     socketio::{Auth, DisconnectReason, EncodeError, Event, Namespace, Refused, Socket},
@@ -9,11 +9,6 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{fmt, sync::Arc};
-
-/// The events that clients may send.
-const SET_ACTIVITY: &str = "set-activity";
-const GET_ACTIVITIES: &str = "get-activities";
-const WATCH: &str = "watch";
 
 const NO_KEY: &str =
     "An API key is missing: send it in the header X-Api-Key, or as apiKey in the auth payload.";
@@ -88,7 +83,7 @@ impl Gateway {
                     .take_ack()
                     .map_or(Ok(()), |ack| ack.send((Accepted { status, activity },)))
             }
-            Err(error) => refuse(socket, event, &error),
+            Err(error) => self.refuse(socket, event, &error),
         }
     }
 
@@ -101,8 +96,26 @@ impl Gateway {
                     .take_ack()
                     .map_or(Ok(()), |ack| ack.send((Done { status },)))
             }
-            Err(error) => refuse(socket, event, &error),
+            Err(error) => self.refuse(socket, event, &error),
         }
+    }
+
+    /// Tells the sender alone what is wrong with its payload.
+    fn refuse(
+        &self,
+        socket: &Socket<Player>,
+        mut event: Event<'_>,
+        error: &dyn fmt::Display,
+    ) -> Result<(), EncodeError> {
+        self.hub.tally().note_exception();
+        let message = error.to_string();
+        let exception = Exception::new(event.name(), &message, event.raw(0));
+        socket.emit("exception", (exception,))?;
+        let status = "error";
+        let message = &message;
+        event
+            .take_ack()
+            .map_or(Ok(()), |ack| ack.send((Rejected { status, message },)))
     }
 }
 
@@ -123,20 +136,24 @@ impl Namespace for Gateway {
         if self.is_turned_out(socket) {
             return socket.close();
         }
+        self.hub.tally().note_connect();
         report_failure(self.hub.join(socket));
     }
 
     fn on_event(&self, socket: &Socket<Player>, mut event: Event<'_>) {
-        report_failure(match event.name() {
-            SET_ACTIVITY => self.set_activity(socket, event),
-            GET_ACTIVITIES => self.hub.show(socket, event.take_ack()),
-            WATCH => self.watch(socket, event),
+        let told = Told::of(event.name());
+        self.hub.tally().note_event(told);
+        report_failure(match told {
+            Told::SetActivity => self.set_activity(socket, event),
+            Told::GetActivities => self.hub.show(socket, event.take_ack()),
+            Told::Watch => self.watch(socket, event),
             // As everywhere in Socket.IO, nobody hears an event that nobody listens for.
-            _ => Ok(()),
+            Told::Other => Ok(()),
         });
     }
 
     fn on_disconnect(&self, socket: &Socket<Player>, reason: DisconnectReason) {
+        self.hub.tally().note_disconnect();
         let goodbye = match reason {
             DisconnectReason::ClientLeft | DisconnectReason::ServerLeft => true,
             DisconnectReason::SessionClosed(reason) => match reason {
@@ -157,22 +174,6 @@ fn parse(event: &Event<'_>) -> Result<Report, BadReport> {
         return Err(BadReport::Binary);
     }
     Report::parse(event.raw(0))
-}
-
-/// Tells the sender alone what is wrong with its payload.
-fn refuse(
-    socket: &Socket<Player>,
-    mut event: Event<'_>,
-    error: &dyn fmt::Display,
-) -> Result<(), EncodeError> {
-    let message = error.to_string();
-    let exception = Exception::new(event.name(), &message, event.raw(0));
-    socket.emit("exception", (exception,))?;
-    let status = "error";
-    let message = &message;
-    event
-        .take_ack()
-        .map_or(Ok(()), |ack| ack.send((Rejected { status, message },)))
 }
 
 /// What is sent is made of our own types, so it can only fail to encode by a mistake of ours.

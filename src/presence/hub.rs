@@ -2,7 +2,7 @@
 
 use super::{
     Activity, Change, Doing, Interest, Mark, Now, Observer, Player, Published, Reader, Roster,
-    Rules,
+    Rules, Tally, activity,
     feed::{self, Feed, Next},
 };
 use crate::{
@@ -35,6 +35,7 @@ pub struct Hub {
     activities: Topic,
     /// Something falls due earlier than [`State::awaited`].
     sooner: Notify,
+    tally: Tally,
 }
 
 struct State {
@@ -82,7 +83,13 @@ impl Hub {
             }),
             activities: Topic::new(ring),
             sooner: Notify::new(),
+            tally: Tally::default(),
         })
+    }
+
+    /// What has come in and was told.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// From now on tells `observer` of each change.
@@ -211,6 +218,27 @@ impl Hub {
         (activities.collect(), state.roster.seq())
     }
 
+    /// How many are online, how many busy, and how many play something.
+    pub fn states(&self) -> [(activity::State, usize); 3] {
+        let state = self.lock();
+        let doing = state
+            .roster
+            .activities()
+            .filter_map(|activity| activity.doing.as_ref());
+        let mut counts = [0; 3];
+        for doing in doing {
+            if let Some(count) = counts.get_mut(usize::from(doing.state.rank())) {
+                *count += 1;
+            }
+        }
+        let [online, busy, playing] = counts;
+        [
+            (activity::State::Online, online),
+            (activity::State::Busy, busy),
+            (activity::State::Playing { game_id: None }, playing),
+        ]
+    }
+
     /// The same as a JSON array.
     ///
     /// # Errors
@@ -306,9 +334,13 @@ impl Hub {
         let mut herald = self.activities.herald();
         loop {
             poll_fn(|context| herald.poll_news(context)).await;
+            let begun = Instant::now();
             while herald.wake_some() {
                 yield_now().await;
             }
+            // The last handful.
+            yield_now().await;
+            self.tally.broadcasts().note(begun.elapsed());
         }
     }
 
@@ -356,6 +388,7 @@ impl Hub {
         match change {
             Change::Tell(published) => {
                 state.snapshot = None;
+                self.tally.note_change();
                 let activity = published.activity.clone();
                 state.feed.push(published.clone());
                 for observer in &state.observers {
@@ -366,7 +399,11 @@ impl Hub {
                     .publish_about(activity.user_id, event.into_frame()?);
                 Ok(activity)
             }
-            Change::Known(activity) | Change::Later(activity) => Ok(activity),
+            Change::Known(activity) => Ok(activity),
+            Change::Later(activity) => {
+                self.tally.note_held_back();
+                Ok(activity)
+            }
         }
     }
 
@@ -394,6 +431,7 @@ impl Hub {
 
     /// A new place for one that lagged behind, beginning with what is known.
     fn resync(self: &Arc<Self>, interest: Option<Interest>) -> Subscription {
+        self.tally.note_resync();
         let mut state = self.lock();
         let opening = match state.event(interest.as_ref()) {
             Ok(opening) => Some(opening),

@@ -9,13 +9,14 @@
 //! * [`Lease`]: what is said without a socket. `feed`, [`Reader`], [`Mark`]: what is read without one.
 //! * [`Keeper`]: what outlives the server, in files beside that of the users.
 //! * [`Gateway`]: GameVault's events, answered; the [`Namespace`](crate::socketio::Namespace) of the daemon, whose
-//!   sockets are [`Player`]s.
+//!   sockets are [`Player`]s. [`Tally`]: what it and the hub have counted, with a [`Histogram`] of how long news takes.
 
 mod activity;
 mod clock;
 mod device;
 mod feed;
 mod gateway;
+mod histogram;
 mod hub;
 mod interest;
 mod keeper;
@@ -25,10 +26,12 @@ mod player;
 mod rate;
 mod report;
 mod roster;
+mod tally;
 
 pub use activity::{Activity, Doing, Published, State};
 pub use feed::{Mark, NoMark, Reader};
 pub use gateway::Gateway;
+pub use histogram::{Distribution, Histogram};
 pub use hub::Hub;
 pub use interest::{BadInterest, Interest, MAX_WATCHED};
 pub use keeper::{Intervals, Keeper};
@@ -38,3 +41,4 @@ pub use player::Player;
 pub use rate::Rate;
 pub use report::{BadReport, MAX_DETAILS, Report};
 pub use roster::{Change, Now, Roster, Rules};
+pub use tally::{Tally, Told};

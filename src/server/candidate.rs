@@ -1,7 +1,7 @@
 //! The candidate: a WebSocket that is to take over a session from long-polling.
 
 use super::{
-    Limits,
+    Bounds,
     link::{End, Link, Received},
 };
 use crate::engineio::{Dialect, Frame};
@@ -23,9 +23,9 @@ pub(super) enum Candidate {
 }
 
 impl Candidate {
-    pub(super) fn new(upgrade: OnUpgrade, dialect: Dialect, limits: Arc<Limits>) -> Self {
+    pub(super) fn new(upgrade: OnUpgrade, dialect: Dialect, bounds: Arc<Bounds>) -> Self {
         Self::Opening(Box::pin(async move {
-            Link::open(upgrade, dialect, &limits).await
+            Link::open(upgrade, dialect, &bounds).await
         }))
     }
 
@@ -63,18 +63,18 @@ impl Candidate {
     }
 
     /// Closes it in good order, in a task of its own; one that is broken is just dropped.
-    pub(super) fn close(self, end: End, limits: &Arc<Limits>, running: &watch::Receiver<()>) {
+    pub(super) fn close(self, end: End, bounds: &Arc<Bounds>, running: &watch::Receiver<()>) {
         if end == End::Broken {
             return;
         }
-        let (limits, running) = (Arc::clone(limits), running.clone());
+        let (bounds, running) = (Arc::clone(bounds), running.clone());
         tokio::spawn(async move {
             let link = match self {
                 Self::Open(link) => Some(link),
                 Self::Opening(opening) => opening.await,
             };
             if let Some(link) = link {
-                link.close(end, limits, running).await;
+                link.close(end, bounds, running).await;
             }
         });
     }

@@ -1,6 +1,6 @@
 //! The census: how many sessions each network and each owner has.
 
-use super::Network;
+use super::{Limit, Network};
 use std::{
     collections::HashMap,
     hash::Hash,
@@ -36,13 +36,6 @@ pub(super) struct Counted {
     whose: Whose,
 }
 
-/// Who has as many as may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TooMany {
-    Network,
-    Owner,
-}
-
 impl Census {
     pub(super) fn new(max_per_network: usize, max_per_owner: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -52,15 +45,15 @@ impl Census {
         })
     }
 
-    /// Counts one more.
-    pub(super) fn count(self: &Arc<Self>, whose: Whose) -> Result<Counted, TooMany> {
+    /// Counts one more, or names the limit that is in the way.
+    pub(super) fn count(self: &Arc<Self>, whose: Whose) -> Result<Counted, Limit> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let Whose { network, owner } = whose;
         if network.is_some_and(|network| has(&counts.networks, network) >= self.max_per_network) {
-            return Err(TooMany::Network);
+            return Err(Limit::SessionsPerNetwork);
         }
         if owner.is_some_and(|owner| has(&counts.owners, owner) >= self.max_per_owner) {
-            return Err(TooMany::Owner);
+            return Err(Limit::SessionsPerOwner);
         }
         network
             .into_iter()

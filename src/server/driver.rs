@@ -5,7 +5,7 @@
 //! [`Session`]'s to say; here is how.
 
 use super::{
-    Limits, answer,
+    Bounds, Limit, Stage, answer,
     candidate::Candidate,
     clock::Clock,
     door::{Doorkeeper, Knock, Reply},
@@ -14,12 +14,13 @@ use super::{
     link::{End, PutAside, Received},
     pace::Pace,
     polling::{BodyError, Post, Posted},
+    session_name::SessionName,
     sessions::Registration,
     transport::{Arrival, Stop, Transport},
 };
 use crate::engineio::{
-    CloseReason, Dialect, Due, Input, Packet, Probed, Session, SessionHandler, handshake::Refusal,
-    outbound::Outbound,
+    CloseReason, Dialect, Due, Input, Packet, PayloadError, Probed, Session, SessionHandler,
+    handshake::Refusal, outbound::Outbound,
 };
 use futures_util::FutureExt;
 use hyper::StatusCode;
@@ -32,6 +33,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// One session with all that belongs to it.
 pub(super) struct Driver<H, I> {
@@ -48,7 +50,7 @@ pub(super) struct Driver<H, I> {
     pub(super) session: Session,
     pub(super) handler: H,
     pub(super) outbound: Outbound,
-    pub(super) limits: Arc<Limits>,
+    pub(super) bounds: Arc<Bounds>,
     /// The session's name in the log; the session id is a secret.
     pub(super) name: SessionName,
     /// Keeps the session findable for as long as it lives.
@@ -56,10 +58,6 @@ pub(super) struct Driver<H, I> {
     /// Says, until it is dropped, that there is still something to end.
     pub(super) running: watch::Receiver<()>,
 }
-
-/// A number that names a session in the log.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SessionName(pub(super) u64);
 
 /// What woke the driver.
 enum Wake {
@@ -89,12 +87,14 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             // The panic itself is on standard error already. What it left half done is the program's; that the
             // session ends like any other keeps the rest right.
             let (reason, end) = served.unwrap_or((CloseReason::HandlerPanicked, End::Open));
-            log::info!(
-                "{} closed after {:.1?}: {reason}",
-                self.name,
-                opened.elapsed()
-            );
+            let (transport, owner) = (&self.transport, self.registration.owner());
+            let revision = self.dialect.revision;
+            self.name
+                .log_end(reason, transport, revision, owner, opened.elapsed());
             self.registration.count_end(reason);
+            Limit::of(reason)
+                .into_iter()
+                .for_each(|limit| self.bounds.note(limit));
             self.close(reason, end);
         }
     }
@@ -154,14 +154,9 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             return Poll::Ready(Wake::Close(reason));
         }
         let too_far_behind = blocked && self.outbound.is_half_full();
-        let paused_until = self.pace.paused_until(now, &self.limits);
+        let paused_until = self.pace.paused_until(now, &self.bounds);
         if paused_until.is_none()
-            && let Poll::Ready(arrival) = self.transport.poll_arrival(
-                too_far_behind,
-                &mut self.put_aside,
-                &self.limits,
-                context,
-            )
+            && let Poll::Ready(arrival) = self.poll_arrival(too_far_behind, context)
         {
             return Poll::Ready(Wake::Arrived(arrival));
         }
@@ -172,12 +167,29 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             .map(|()| Wake::Timeout)
     }
 
+    /// What the client says, as far as it may.
+    fn poll_arrival(&mut self, too_far_behind: bool, context: &mut Context<'_>) -> Poll<Arrival> {
+        let limit = self.bounds.max_put_aside_bytes;
+        let had_room = self.put_aside.bytes() < limit;
+        let arrival =
+            self.transport
+                .poll_arrival(too_far_behind, &mut self.put_aside, &self.bounds, context);
+        if had_room && self.put_aside.bytes() >= limit {
+            self.bounds.note(Limit::PutAsideBytes);
+        }
+        arrival
+    }
+
     /// Sends as much as the client takes. Says whether it takes no more for now.
     fn poll_send(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Result<bool, Wake> {
         let (session, outbound) = (&mut self.session, &mut self.outbound);
-        let sent = self
-            .transport
-            .poll_send(session, outbound, &self.limits, context);
+        let sent = self.transport.poll_send(
+            session,
+            outbound,
+            &self.bounds,
+            self.registration.meter(),
+            context,
+        );
         match sent {
             Ok(blocked) => {
                 if let Some(written) = self.transport.written() {
@@ -197,7 +209,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     fn deadline(&self, clock: &Clock) -> Instant {
         let stall = clock
             .stalled_since()
-            .map(|since| since + self.limits.write_timeout);
+            .map(|since| since + self.bounds.write_timeout);
         [self.handler.deadline(), stall, self.message_deadline()]
             .into_iter()
             .flatten()
@@ -209,7 +221,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         match &self.transport {
             Transport::WebSocket(link, _) => link
                 .awaiting_since()
-                .map(|since| since + self.limits.message_timeout),
+                .map(|since| since + self.bounds.message_timeout),
             Transport::Polling(_) => None,
         }
     }
@@ -237,7 +249,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 self.note_pace(now, 1, bytes.len());
                 self.handle_packet(now, self.dialect.decode_binary(bytes))
             }
-            Arrival::Received(Received::End(end)) => Err((end.reason(), end)),
+            Arrival::Received(Received::End(end)) => {
+                if end == End::Failed(CloseCode::Size) {
+                    self.bounds.note(Limit::PayloadBytes);
+                }
+                Err((end.reason(), end))
+            }
             Arrival::Posted(body) => self.handle_posted(now, body),
             Arrival::PollAbandoned => Err((CloseReason::TransportClosed, End::Broken)),
         }
@@ -245,8 +262,10 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
 
     /// Who is not read for a while cannot be heard to be alive either, and is, or it would not be too fast.
     fn note_pace(&mut self, now: Instant, messages: usize, bytes: usize) {
-        self.pace.note(now, messages, bytes, &self.limits);
-        if self.pace.paused_until(now, &self.limits).is_some() {
+        self.registration.meter().note_received(messages, bytes);
+        let limit = self.pace.note(now, messages, bytes, &self.bounds);
+        if self.pace.paused_until(now, &self.bounds).is_some() {
+            self.bounds.note(limit);
             self.session.handle_pause(now);
         }
     }
@@ -257,7 +276,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         packet: Result<Packet<'_>, impl fmt::Display>,
     ) -> Result<(), Ending> {
         let packet = packet.map_err(|error| self.violation(&error))?;
-        self.registration.note_word();
+        self.note_stage(true);
         match self.session.handle_packet(now, packet) {
             Ok(Input::Nothing) => Ok(()),
             Ok(Input::Message(message)) => self
@@ -291,12 +310,13 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 Ok(())
             }
             (Knock::WebSocket(upgrade, dialect), _) => {
-                let candidate = Candidate::new(upgrade, dialect, Arc::clone(&self.limits));
+                let candidate = Candidate::new(upgrade, dialect, Arc::clone(&self.bounds));
                 if self.session.handle_websocket(now) {
                     self.candidate = Some(Box::new(candidate));
+                    self.note_stage(false);
                 } else {
                     // It gets its 101, as the official suites expect, and harms nothing.
-                    candidate.close(End::Open, &self.limits, &self.running);
+                    candidate.close(End::Open, &self.bounds, &self.running);
                 }
                 Ok(())
             }
@@ -342,9 +362,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
 
     /// Protocol, "Payload encoding": the packets of a POST, in order, as far as they are any.
     fn handle_payload(&mut self, now: Instant, is_binary: bool, body: &[u8]) -> Result<(), Ending> {
-        let max_packets = self.limits.max_payload_packets;
+        let max_packets = self.bounds.max_payload_packets;
         let mut count = 0;
         for packet in self.dialect.decode_payload(is_binary, body, max_packets) {
+            if matches!(packet, Err(PayloadError::TooManyPackets)) {
+                self.bounds.note(Limit::PayloadPackets);
+            }
             count += 1;
             self.handle_packet(now, packet)?;
         }
@@ -381,11 +404,26 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             log::debug!("{} moved to websocket", self.name);
             self.transport.switch(link);
         }
+        self.note_stage(false);
+    }
+
+    /// How far the session has come, once its client has spoken.
+    fn note_stage(&mut self, has_spoken: bool) {
+        if !has_spoken && !self.registration.has_spoken() {
+            return;
+        }
+        self.registration
+            .note_stage(match (&self.transport, &self.candidate) {
+                (Transport::WebSocket(..), _) => Stage::WebSocket,
+                (Transport::Polling(_), Some(_)) => Stage::Upgrading,
+                (Transport::Polling(_), None) => Stage::Polling,
+            });
     }
 
     fn reject_candidate(&mut self, end: End) {
         if let Some(candidate) = self.candidate.take() {
-            candidate.close(end, &self.limits, &self.running);
+            candidate.close(end, &self.bounds, &self.running);
+            self.note_stage(false);
         }
     }
 
@@ -395,7 +433,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         }
         if clock
             .stalled_since()
-            .is_some_and(|since| since + self.limits.write_timeout <= now)
+            .is_some_and(|since| since + self.bounds.write_timeout <= now)
         {
             if let Transport::WebSocket(link, _) = &self.transport {
                 link.reset_on_drop();
@@ -435,7 +473,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             Transport::WebSocket(mut link, _) => {
                 last_words.iter().for_each(|frame| link.push(frame));
                 if end != End::Broken {
-                    tokio::spawn(link.close(end, self.limits, self.running));
+                    tokio::spawn(link.close(end, self.bounds, self.running));
                 }
             }
             Transport::Polling(mut polling) if polling.is_held() && last_words.is_empty() => {
@@ -460,17 +498,10 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                         last_words,
                         goodbye,
                     };
-                    let patience = self.limits.goodbye_timeout;
-                    tokio::spawn(goodbye.say(polling.release(), patience, held));
+                    tokio::spawn(goodbye.say(polling.release(), self.bounds, held));
                 }
             }
         }
-    }
-}
-
-impl fmt::Display for SessionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "session {}", self.0)
     }
 }
 
@@ -518,7 +549,7 @@ mod tests {
             size_of::<F>()
         }
         let sizes = [
-            ("the task", of_its_task(Driver::run), 672),
+            ("the task", of_its_task(Driver::run), 704),
             ("the link", size_of::<Link>(), 120),
             ("the subscription", size_of::<Subscription>(), 104),
             ("the inbox", size_of::<Inbox>(), 96),

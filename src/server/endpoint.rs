@@ -102,7 +102,7 @@ where
         let file = request.uri().path().strip_prefix(self.path);
         let answer = match (file, &self.client_bundle) {
             (Some(""), _) => return Either::Right(self.engine.handle(request, peer)),
-            (Some(file), Some(bundle)) => bundle.answer(file, &request, self.engine.limits()),
+            (Some(file), Some(bundle)) => bundle.answer(file, &request, self.engine.bounds()),
             _ => None,
         };
         Either::Left(ready(
@@ -127,7 +127,7 @@ where
             // An error says that nobody can stop us any more, and that is a reason to stop.
             async move { stop.wait_for(|stop| *stop).await.map_or((), drop) }
         };
-        let serving = serve(listener, Arc::clone(self), self.engine.limits(), stopped());
+        let serving = serve(listener, Arc::clone(self), self.engine.bounds(), stopped());
         let ended = async {
             let sessions = async {
                 stopped().await;
@@ -140,7 +140,7 @@ where
         let out_of_time = async {
             shutdown.await;
             stop.send_replace(true);
-            sleep(self.engine.limits().shutdown_timeout).await;
+            sleep(self.engine.bounds().shutdown_timeout).await;
         };
         select! {
             () = ended => {}

@@ -1,17 +1,19 @@
 //! The engine: the HTTP endpoint at which sessions are opened.
 
 use super::{
-    Admission, Answer, Denied, Ledger, Limits, Network, Sessions, TooMuch, answer,
+    Admission, Answer, Bounds, Denied, Ledger, Limit, Limits, Network, Outcome, Sessions, TooMuch,
+    answer,
     candidate::Candidate,
-    census::{TooMany, Whose},
+    census::Whose,
     compression::{Coding, compressed},
     door::{Door, Doorkeeper, Knock, Reply},
-    driver::{Driver, SessionName},
+    driver::Driver,
     link::{End, Link, PutAside},
     pace::Pace,
     polling::{self, Polling, Post},
     proxies::Shown,
-    sessions::{NoPlace, Place},
+    session_name::SessionName,
+    sessions::Place,
     transport::Transport,
     websocket::{self, HandshakeError},
 };
@@ -58,7 +60,7 @@ pub struct Engine<A: Application, D> {
     application: A,
     admission: D,
     timing: Arc<Timing>,
-    limits: Arc<Limits>,
+    bounds: Arc<Bounds>,
     allow_eio3: bool,
     sessions: Arc<Sessions<A::Identity>>,
     /// The next session's name in the log.
@@ -90,7 +92,7 @@ where
             sessions: Sessions::new(&limits),
             budget: Arc::new(Budget::new(limits.max_total_waiting_bytes)),
             openings: Ledger::new(limits.max_openings_per_minute, Duration::from_secs(60)),
-            limits: Arc::new(limits),
+            bounds: Arc::new(Bounds::new(limits)),
             allow_eio3,
             next_name: AtomicU64::new(1),
             tasks: watch::Sender::new(()),
@@ -98,8 +100,13 @@ where
     }
 
     /// What bounds its clients.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn bounds(&self) -> &Arc<Bounds> {
+        &self.bounds
+    }
+
+    /// What may wait for all of them together, and does.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The sessions that are alive.
@@ -121,6 +128,8 @@ where
         let (parts, body) = request.into_parts();
         let is_upgrade = websocket::is_upgrade(&parts);
         let answering = self.answer(parts, body, is_upgrade.then_some(upgrade), peer);
+        let sessions = Arc::clone(&self.sessions);
+        let bounds = Arc::clone(&self.bounds);
         async move {
             let answered = match answering {
                 Ok(Answering::Now(answer)) => Ok(answer),
@@ -130,8 +139,14 @@ where
             };
             answered.unwrap_or_else(|turned_away| {
                 let answer = turned_away.answer(is_upgrade);
-                let status = answer.status().as_u16();
-                log::info!("{} is turned away: {status} {turned_away}", Shown(peer));
+                let (client, status) = (Shown(peer), answer.status().as_u16());
+                log::info!(address:% = client, status, reason:% = turned_away;
+                    "{client} is turned away: {status} {turned_away}");
+                sessions.meter().note(turned_away.outcome());
+                turned_away
+                    .limit()
+                    .into_iter()
+                    .for_each(|limit| bounds.note(limit));
                 answer
             })
         }
@@ -220,7 +235,7 @@ where
         if let Some(network) = network {
             self.openings
                 .note(Instant::now(), network)
-                .map_err(|TooMuch| HASTY)?;
+                .map_err(|TooMuch| Limit::OpeningsPerMinute)?;
         }
         let identity = self.admission.admit(&parts, peer).await?;
         let owner = self.admission.owner(&identity);
@@ -260,7 +275,7 @@ where
         Ok(Answering::Asked(Waiting {
             answer,
             coding,
-            compress_from_bytes: self.limits.compress_from_bytes,
+            compress_from_bytes: self.bounds.compress_from_bytes,
         }))
     }
 
@@ -269,9 +284,9 @@ where
         match door {
             Some(door) => door.knock(Knock::WebSocket(upgrade, dialect)),
             None => {
-                Candidate::new(upgrade, dialect, Arc::clone(&self.limits)).close(
+                Candidate::new(upgrade, dialect, Arc::clone(&self.bounds)).close(
                     End::Open,
-                    &self.limits,
+                    &self.bounds,
                     &self.tasks.subscribe(),
                 );
             }
@@ -290,7 +305,7 @@ where
         let engine = Arc::clone(self);
         let running = self.tasks.subscribe();
         tokio::spawn(async move {
-            let Some(mut link) = Link::open(upgrade, dialect, &engine.limits).await else {
+            let Some(mut link) = Link::open(upgrade, dialect, &engine.bounds).await else {
                 return;
             };
             match engine.open_packet(&[]) {
@@ -349,7 +364,7 @@ where
     /// A new session id, and the packet that tells it to the client.
     fn open_packet(&self, upgrades: &[&'static str]) -> Result<(Sid, Frame), OpenError> {
         let sid = Sid::random().map_err(OpenError::Random)?;
-        let max_payload = self.limits.max_payload_bytes;
+        let max_payload = self.bounds.max_payload_bytes;
         let packet =
             open_packet(&sid, upgrades, &self.timing, max_payload).map_err(OpenError::Json)?;
         Ok((sid, packet))
@@ -372,9 +387,10 @@ where
         peer: SocketAddr,
         running: watch::Receiver<()>,
     ) {
-        let name = SessionName(self.next_name.fetch_add(1, Ordering::Relaxed));
-        log::info!("{name} opened on {} for {}", transport.name(), Shown(peer));
-        let inbox = Inbox::new(self.limits.max_waiting_bytes);
+        let number = self.next_name.fetch_add(1, Ordering::Relaxed);
+        let name = SessionName { number, peer };
+        self.sessions.meter().note(Outcome::Opened);
+        let inbox = Inbox::new(self.bounds.max_waiting_bytes);
         let inbox = Arc::new(inbox.with_budget(Arc::clone(&self.budget)));
         let registration = self.sessions.register(
             place,
@@ -384,6 +400,7 @@ where
             Arc::clone(&inbox),
             door.clone(),
         );
+        name.log_opening(&transport, dialect.revision, registration.owner());
         if !self.admission.still_admits(&identity) {
             inbox.push(Order::Close(CloseReason::ServerDisconnected));
         }
@@ -402,7 +419,7 @@ where
                 Arc::clone(&inbox),
             ),
             outbound: Outbound::new(inbox),
-            limits: Arc::clone(&self.limits),
+            bounds: Arc::clone(&self.bounds),
             name,
             registration,
             running,
@@ -430,35 +447,32 @@ const OTHER_KEY: Denied = Denied {
     message: "This session belongs to another API key.",
 };
 
-/// The answer to whoever comes when there is no room.
-const FULL: Denied = Denied {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    message: "The server has as many sessions as it may. Try again later.",
-};
-
-/// The answer to whoever comes when too many have come and not said a word.
-const CROWDED: Denied = Denied {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    message: "Too many sessions are being opened. Try again later.",
-};
-
-/// The answer to whoever comes from where as many are as may.
-const CROWDED_NETWORK: Denied = Denied {
-    status: StatusCode::TOO_MANY_REQUESTS,
-    message: "Your address has as many sessions as one may. Try again later.",
-};
-
-/// The answer to whoever is there as often as one may be.
-const CROWDED_OWNER: Denied = Denied {
-    status: StatusCode::TOO_MANY_REQUESTS,
-    message: "You have as many sessions as one may. Close one, or try again later.",
-};
-
-/// The answer to whoever comes again and again.
-const HASTY: Denied = Denied {
-    status: StatusCode::TOO_MANY_REQUESTS,
-    message: "Your address opens too many sessions in too short a time. Try again later.",
-};
+/// The answer to whoever finds this limit in the way.
+fn no_room(limit: Limit) -> Denied {
+    let (status, message) = match limit {
+        Limit::SessionsPerNetwork => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Your address has as many sessions as one may. Try again later.",
+        ),
+        Limit::SessionsPerOwner => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "You have as many sessions as one may. Close one, or try again later.",
+        ),
+        Limit::OpeningsPerMinute => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Your address opens too many sessions in too short a time. Try again later.",
+        ),
+        Limit::HalfOpenSessions => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many sessions are being opened. Try again later.",
+        ),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server has as many sessions as it may. Try again later.",
+        ),
+    };
+    Denied { status, message }
+}
 
 /// When to try again, in seconds, after a no that will not last: later than official clients do by
 /// themselves, and soon enough for a place that gets free any moment.
@@ -517,6 +531,7 @@ impl Waiting {
 enum TurnedAway {
     Refused(Refusal),
     Denied(Denied),
+    Limited(Limit),
     NoWebSocket(HandshakeError),
 }
 
@@ -536,34 +551,57 @@ impl TurnedAway {
                 websocket::refuse(StatusCode::BAD_REQUEST, refusal.message())
             }
             Self::Refused(refused) => refusal(*refused),
-            Self::Denied(denied) => {
-                /// The protocol's code for a no from the program itself.
-                const FORBIDDEN: u8 = 4;
-                let mut answer = answer::json(
-                    denied.status,
-                    &RefusalBody {
-                        code: FORBIDDEN,
-                        message: denied.message,
-                    },
-                );
-                if matches!(
-                    denied.status,
-                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-                ) {
-                    answer
-                        .headers_mut()
-                        .insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-                }
-                if is_upgrade {
-                    answer
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                answer
-            }
+            Self::Denied(denied) => denial(denied, is_upgrade),
+            Self::Limited(limit) => denial(&no_room(*limit), is_upgrade),
             Self::NoWebSocket(error) => error.answer(),
         }
     }
+
+    /// What it is counted as.
+    fn outcome(&self) -> Outcome {
+        let status = match self {
+            Self::Refused(Refusal::SessionUnknown) => return Outcome::UnknownSession,
+            Self::Refused(_) | Self::NoWebSocket(_) => return Outcome::BadRequest,
+            Self::Denied(denied) => denied.status,
+            Self::Limited(limit) => no_room(*limit).status,
+        };
+        match status {
+            StatusCode::UNAUTHORIZED => Outcome::Unauthorized,
+            StatusCode::TOO_MANY_REQUESTS => Outcome::TooMany,
+            StatusCode::SERVICE_UNAVAILABLE => Outcome::Unavailable,
+            _ => Outcome::Forbidden,
+        }
+    }
+
+    /// The limit that is in the way.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Limited(limit) => Some(*limit),
+            Self::Refused(_) | Self::Denied(_) | Self::NoWebSocket(_) => None,
+        }
+    }
+}
+
+/// The answer to whoever is not let in.
+fn denial(denied: &Denied, is_upgrade: bool) -> Answer {
+    /// The protocol's code for a no from the program itself.
+    const FORBIDDEN: u8 = 4;
+    let body = RefusalBody {
+        code: FORBIDDEN,
+        message: denied.message,
+    };
+    let mut answer = answer::json(denied.status, &body);
+    let headers = answer.headers_mut();
+    if matches!(
+        denied.status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    ) {
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    if is_upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 impl fmt::Display for TurnedAway {
@@ -571,6 +609,7 @@ impl fmt::Display for TurnedAway {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Denied(denied) => f.write_str(denied.message),
+            Self::Limited(limit) => f.write_str(no_room(*limit).message),
             Self::NoWebSocket(error) => f.write_str(error.message()),
         }
     }
@@ -588,14 +627,9 @@ impl From<Denied> for TurnedAway {
     }
 }
 
-impl From<NoPlace> for TurnedAway {
-    fn from(no_place: NoPlace) -> Self {
-        Self::Denied(match no_place {
-            NoPlace::Full => FULL,
-            NoPlace::TooManyHalfOpen => CROWDED,
-            NoPlace::TooMany(TooMany::Network) => CROWDED_NETWORK,
-            NoPlace::TooMany(TooMany::Owner) => CROWDED_OWNER,
-        })
+impl From<Limit> for TurnedAway {
+    fn from(limit: Limit) -> Self {
+        Self::Limited(limit)
     }
 }
 

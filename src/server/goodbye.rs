@@ -1,6 +1,7 @@
 //! The goodbye to a client on long-polling: to one that is sent away, and to one that leaves.
 
 use super::{
+    Bounds, Limit,
     door::{Doorkeeper, Knock, Reply},
     polling::{self, Polling},
 };
@@ -11,6 +12,7 @@ use crate::engineio::{
 use hyper::StatusCode;
 use std::{
     future::poll_fn,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -51,9 +53,9 @@ pub(super) struct Goodbye {
 }
 
 impl Goodbye {
-    /// Answers the GET that waits, if one does, and those to come, but waits for none longer than `patience`. Other
+    /// Answers the GET that waits, if one does, and those to come, but waits for none longer than it may. Other
     /// requests find the session gone. `held` is kept until then.
-    pub(super) async fn say<T>(mut self, waiting: Option<Reply>, patience: Duration, held: T) {
+    pub(super) async fn say<T>(mut self, waiting: Option<Reply>, bounds: Arc<Bounds>, held: T) {
         let said = async {
             let words = self.words(waiting.is_some());
             let goodbye = polling::payload(self.dialect, &[self.goodbye.clone()]);
@@ -68,7 +70,9 @@ impl Goodbye {
                 let _gone = reply.send(goodbye);
             }
         };
-        let _late = timeout(patience, said).await;
+        if timeout(bounds.goodbye_timeout, said).await.is_err() {
+            bounds.note(Limit::GoodbyeTimeout);
+        }
         drop(held);
     }
 

@@ -3,7 +3,10 @@
 use super::Network;
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,6 +21,8 @@ pub struct Ledger {
     /// How many are allowed at once.
     burst: u32,
     state: Mutex<State>,
+    /// How often it was too much.
+    refused: AtomicU64,
 }
 
 #[derive(Default)]
@@ -39,15 +44,25 @@ impl Ledger {
             interval: time / burst.max(1),
             burst: burst.max(1),
             state: Mutex::default(),
+            refused: AtomicU64::new(0),
         }
     }
 
-    /// Whether it would be too much.
+    /// Whether it would not be too much.
     pub fn allows(&self, now: Instant, network: Network) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let clear_at = state.clear_at.get(&network);
         let used = clear_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-        used + self.interval <= self.interval * self.burst
+        let is_allowed = used + self.interval <= self.interval * self.burst;
+        if !is_allowed {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        is_allowed
+    }
+
+    /// How often it was, or would have been, too much.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Notes that it happens once more, and says how many were used up before, of those that are allowed at once.
@@ -71,6 +86,7 @@ impl Ledger {
         let used = known.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
         let after = used + self.interval;
         if after > self.interval * self.burst {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(TooMuch);
         }
         match has_room {

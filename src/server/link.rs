@@ -1,7 +1,7 @@
 //! The link: the WebSocket of one session.
 
 use super::{
-    Limits,
+    Bounds, Limit,
     decoder::Decoder,
     stream::Stream,
     wire::{Batch, Wire},
@@ -108,7 +108,8 @@ impl PutAside {
         oldest
     }
 
-    fn bytes(&self) -> usize {
+    /// What it takes to keep them, in bytes.
+    pub(super) fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |messages| messages.bytes)
     }
 }
@@ -119,9 +120,9 @@ impl Link {
     pub(super) async fn open(
         upgrade: OnUpgrade,
         dialect: Dialect,
-        limits: &Limits,
+        bounds: &Bounds,
     ) -> Option<Self> {
-        let upgraded = match timeout(limits.write_timeout, upgrade).await {
+        let upgraded = match timeout(bounds.write_timeout, upgrade).await {
             Ok(Ok(upgraded)) => upgraded,
             Ok(Err(error)) => {
                 log::debug!("the connection broke during the handshake: {error}");
@@ -129,20 +130,21 @@ impl Link {
             }
             Err(_elapsed) => {
                 log::debug!("the peer did not take the 101");
+                bounds.note(Limit::WriteTimeout);
                 return None;
             }
         };
         let (stream, early) = Stream::new(upgraded);
-        Some(Self::new(stream, &early, dialect, limits))
+        Some(Self::new(stream, &early, dialect, bounds))
     }
 
     /// A WebSocket on a connection that has just answered 101. `early` is what came right behind the request.
-    fn new(stream: Stream, early: &[u8], dialect: Dialect, limits: &Limits) -> Self {
+    fn new(stream: Stream, early: &[u8], dialect: Dialect, bounds: &Bounds) -> Self {
         let mut link = Self {
             wire: Wire::new(stream),
             decoder: None,
             dialect,
-            max_payload_bytes: limits.max_payload_bytes,
+            max_payload_bytes: bounds.max_payload_bytes,
         };
         if !early.is_empty() {
             link.decoder().push(early);
@@ -273,17 +275,20 @@ impl Link {
     pub(super) async fn close(
         mut self,
         end: End,
-        limits: Arc<Limits>,
+        bounds: Arc<Bounds>,
         running: watch::Receiver<()>,
     ) {
-        match timeout(limits.write_timeout, self.say_goodbye(end)).await {
+        match timeout(bounds.write_timeout, self.say_goodbye(end)).await {
             Ok(Ok(())) => {
-                let _until_the_peer_ends =
-                    timeout(limits.linger_timeout, self.ignore_the_rest()).await;
+                let rest = timeout(bounds.linger_timeout, self.ignore_the_rest());
+                if rest.await.is_err() {
+                    bounds.note(Limit::LingerTimeout);
+                }
             }
             Ok(Err(error)) => log::debug!("the connection broke during the goodbye: {error}"),
             Err(_elapsed) => {
                 log::debug!("the peer did not take the goodbye");
+                bounds.note(Limit::WriteTimeout);
                 self.reset_on_drop();
             }
         }

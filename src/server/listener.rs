@@ -1,12 +1,13 @@
 //! The listener: accepts connections and speaks HTTP on them until it is told to stop.
 
-use super::{Answer, Limits, answer::Followed, patience::Patient};
+use super::{Answer, Bounds, Limit, answer::Followed, patience::Patient};
 use futures_util::FutureExt;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     convert::Infallible,
+    error::Error,
     future::Future,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -87,20 +88,20 @@ pub fn bind(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
-    limits: &Limits,
+    bounds: &Arc<Bounds>,
     shutdown: impl Future<Output = ()>,
 ) {
     // Each connection's task holds a receiver: it hears when to stop, and its drop says that it has.
     let stop = watch::Sender::new(());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.max_head_bytes)
-        .max_headers(limits.max_headers);
+        .header_read_timeout(bounds.header_timeout)
+        .max_buf_size(bounds.max_head_bytes)
+        .max_headers(bounds.max_headers);
     let mut shutdown = pin!(shutdown);
     let mut exhausted = false;
     let places = Arc::new(Semaphore::new(
-        limits.max_connections.min(Semaphore::MAX_PERMITS),
+        bounds.max_connections.min(Semaphore::MAX_PERMITS),
     ));
     loop {
         let accepted = select! {
@@ -118,7 +119,8 @@ pub async fn serve<H: Handler>(
                     log::info!(
                         "{peer} is turned away: 503 there are as many connections as there may be"
                     );
-                    tokio::spawn(turn_away(stream, limits.linger_timeout));
+                    bounds.note(Limit::Connections);
+                    tokio::spawn(turn_away(stream, bounds.linger_timeout));
                     continue;
                 };
                 let (http, handler) = (http.clone(), Arc::clone(&handler));
@@ -126,7 +128,7 @@ pub async fn serve<H: Handler>(
                     http,
                     stop.subscribe(),
                     stream,
-                    limits.write_timeout,
+                    Arc::clone(bounds),
                     peer,
                     handler,
                     place,
@@ -155,7 +157,7 @@ fn serve_connection<H: Handler>(
     http: http1::Builder,
     mut stop: watch::Receiver<()>,
     stream: TcpStream,
-    patience: Duration,
+    bounds: Arc<Bounds>,
     peer: SocketAddr,
     handler: Arc<H>,
     place: OwnedSemaphorePermit,
@@ -163,7 +165,7 @@ fn serve_connection<H: Handler>(
     tokio::spawn(async move {
         let has_asked = AtomicBool::new(false);
         let followed = Arc::new(AtomicBool::new(false));
-        let stream = Patient::new(stream, patience, Arc::clone(&followed));
+        let stream = Patient::new(stream, bounds.write_timeout, Arc::clone(&followed));
         let service = service_fn(|request| {
             has_asked.store(true, Ordering::Relaxed);
             let answer = Arc::clone(&handler).handle(request, peer);
@@ -193,9 +195,25 @@ fn serve_connection<H: Handler>(
         };
         if let Err(error) = served {
             log::debug!("{peer}: {error}");
+            reached_by(&error)
+                .into_iter()
+                .for_each(|limit| bounds.note(limit));
         }
         drop(place);
     });
+}
+
+/// The limit at which a connection has ended.
+fn reached_by(error: &hyper::Error) -> Option<Limit> {
+    if error.is_parse_too_large() {
+        return Some(Limit::HeadBytes);
+    }
+    if error.is_timeout() {
+        return Some(Limit::HeaderTimeout);
+    }
+    let cause = error.source()?.downcast_ref::<io::Error>()?;
+    // By `Patient`: the system has no deadlines for these.
+    (cause.kind() == io::ErrorKind::TimedOut).then_some(Limit::WriteTimeout)
 }
 
 /// What is answered to whoever comes when there is no room, whatever it would ask.

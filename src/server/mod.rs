@@ -18,11 +18,12 @@
 //!   makes messages of what is read, `framing` sees whether one is whole.
 //! * `raw_websocket`: a link without a session, for what is not Engine.IO.
 //! * `goodbye`: for a client that has to be told something and does not poll just now.
-//! * `sessions`: who is connected, for whoever has to find or end sessions.
+//! * `sessions`: who is connected, for whoever has to find or end sessions; `session_name`: what the log says of each.
 //! * `proxies`: where a request really comes from. `network`, `ledger`, `census`: what each may do at once, and how
 //!   many sessions it may have.
 //! * `cors`, `answer`, `body`: what goes onto every HTTP answer, and into it.
-//! * `pace`: how fast a client may speak. `limits`: all that bounds what a peer can make grow.
+//! * `pace`: how fast a client may speak. `limits`: all that bounds what a peer can make grow; `bounds`: how often each was
+//!   reached. `meter`, `stage`: what is counted of sessions.
 //!
 //! It runs on tokio: what is `async` here panics outside of its runtime.
 //!
@@ -32,6 +33,7 @@
 mod admission;
 mod answer;
 mod body;
+mod bounds;
 mod candidate;
 mod census;
 mod client_bundle;
@@ -51,13 +53,16 @@ mod ledger;
 mod limits;
 mod link;
 mod listener;
+mod meter;
 mod network;
 mod pace;
 mod patience;
 mod polling;
 mod proxies;
 mod raw_websocket;
+mod session_name;
 mod sessions;
+mod stage;
 mod stream;
 mod transport;
 mod websocket;
@@ -66,6 +71,7 @@ mod wire;
 pub use admission::{Admission, Denied};
 pub use answer::{Answer, empty, is_known, json, with_body, with_pieces};
 pub use body::Body;
+pub use bounds::{Bounds, Limit};
 pub use census::Owner;
 pub use client_bundle::{ClientBundle, ClientBundleError};
 pub use cors::{Cors, Permit};
@@ -75,7 +81,9 @@ pub use handshake::{Anyone, Handshake};
 pub use ledger::{Ledger, TooMuch};
 pub use limits::Limits;
 pub use listener::{Handler, bind, serve};
+pub use meter::{Meter, Outcome};
 pub use network::Network;
-pub use proxies::Proxies;
+pub use proxies::{Proxies, Shown};
 pub use raw_websocket::{Ended, RawWebSocket};
 pub use sessions::Sessions;
+pub use stage::Stage;

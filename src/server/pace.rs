@@ -1,6 +1,6 @@
 //! The pace: how fast one client may speak.
 
-use super::Limits;
+use super::{Limit, Limits};
 use std::time::{Duration, Instant};
 
 /// What is left of one client's allowance. A client that has used it up is read no further until there is some again; it
@@ -16,8 +16,14 @@ impl Pace {
         Self { full_at: now }
     }
 
-    /// Notes so many messages of so many bytes in all.
-    pub(super) fn note(&mut self, now: Instant, messages: usize, bytes: usize, limits: &Limits) {
+    /// Notes so many messages of so many bytes in all, and says which limit they use up more of.
+    pub(super) fn note(
+        &mut self,
+        now: Instant,
+        messages: usize,
+        bytes: usize,
+        limits: &Limits,
+    ) -> Limit {
         let of = |count: usize, per_second: u32| {
             let nanoseconds = count as u128 * 1_000_000_000 / u128::from(per_second.max(1));
             Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
@@ -25,6 +31,10 @@ impl Pace {
         let messages = of(messages, limits.max_messages_per_second);
         let bytes = of(bytes, limits.max_bytes_per_second);
         self.full_at = self.full_at.max(now) + messages.max(bytes);
+        match messages < bytes {
+            true => Limit::BytesPerSecond,
+            false => Limit::MessagesPerSecond,
+        }
     }
 
     /// Until when the client is not to be read; none: it may speak.

@@ -52,7 +52,7 @@ impl Proxies {
 }
 
 /// A client's address for the log: without a port where a proxy has told it.
-pub(super) struct Shown(pub(super) SocketAddr);
+pub struct Shown(pub SocketAddr);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! A WebSocket by itself: the same handshake and the same link as a session's, and no Engine.IO on it.
 
 use super::{
-    Answer, Limits,
+    Answer, Bounds,
     link::{End, Link, Received},
     websocket::{self, HandshakeError},
 };
@@ -37,7 +37,7 @@ pub struct RawWebSocket {
     timer: Pin<Box<Sleep>>,
     /// Since when the peer has taken nothing of what waits, and how many bytes it had taken by then.
     stalled: Option<(Instant, u64)>,
-    limits: Arc<Limits>,
+    bounds: Arc<Bounds>,
     /// How it has ended, if it has.
     end: Option<End>,
 }
@@ -58,14 +58,14 @@ impl RawWebSocket {
     /// Answers a request for a WebSocket, and once the 101 is out, lets `speak` have it in a task of its own. To
     /// anything else the answer is a refusal, and `speak` is dropped; so it is if the connection breaks before.
     ///
-    /// Of the limits, those count that are about a WebSocket: [`Limits::max_payload_bytes`], [`Limits::message_timeout`],
-    /// [`Limits::write_timeout`] and [`Limits::linger_timeout`]. How many there may be is the caller's to say.
+    /// Of the limits, those count that are about a WebSocket: `max_payload_bytes`, `message_timeout`, `write_timeout` and
+    /// `linger_timeout`, as in [`Limits`](super::Limits). How many there may be is the caller's to say.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn accept<B, S>(
         mut request: Request<B>,
-        limits: Arc<Limits>,
+        bounds: Arc<Bounds>,
         speak: impl FnOnce(Self) -> S + Send + 'static,
     ) -> Answer
     where
@@ -82,8 +82,8 @@ impl RawWebSocket {
         match websocket::accept(&parts.headers) {
             Ok(accepted) => {
                 tokio::spawn(async move {
-                    if let Some(link) = Link::open(upgrade, AS_IT_IS, &limits).await {
-                        speak(Self::new(link, limits)).await;
+                    if let Some(link) = Link::open(upgrade, AS_IT_IS, &bounds).await {
+                        speak(Self::new(link, bounds)).await;
                     }
                 });
                 accepted
@@ -92,12 +92,12 @@ impl RawWebSocket {
         }
     }
 
-    fn new(link: Link, limits: Arc<Limits>) -> Self {
+    fn new(link: Link, bounds: Arc<Bounds>) -> Self {
         Self {
             link,
             timer: Box::pin(sleep(Duration::ZERO)),
             stalled: None,
-            limits,
+            bounds,
             end: None,
         }
     }
@@ -141,7 +141,7 @@ impl RawWebSocket {
     }
 
     /// Ends it in good order: a close frame, which says what the peer did wrong if it did, or answers the peer's; then
-    /// waits for the peer's end, for [`Limits::linger_timeout`] at most.
+    /// waits for the peer's end, for `linger_timeout` at most.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the connection is cut off.
@@ -149,7 +149,7 @@ impl RawWebSocket {
         let (_, running) = watch::channel(());
         match self.end.unwrap_or(End::Open) {
             End::Broken => {}
-            end => self.link.close(end, self.limits, running).await,
+            end => self.link.close(end, self.bounds, running).await,
         }
     }
 
@@ -164,7 +164,7 @@ impl RawWebSocket {
         let Some(since) = self.link.awaiting_since() else {
             return Poll::Pending;
         };
-        self.poll_deadline(since + self.limits.message_timeout, context)
+        self.poll_deadline(since + self.bounds.message_timeout, context)
             .map(|()| Received::End(End::Open))
     }
 
@@ -180,7 +180,7 @@ impl RawWebSocket {
             _ => Instant::now(),
         };
         self.stalled = Some((since, written));
-        ready!(self.poll_deadline(since + self.limits.write_timeout, context));
+        ready!(self.poll_deadline(since + self.bounds.write_timeout, context));
         self.link.reset_on_drop();
         Poll::Ready(Err(End::Broken))
     }

@@ -1,9 +1,10 @@
 //! The sessions that are alive, for whoever has to find or end them.
 
 use super::{
-    Limits,
-    census::{Census, Counted, TooMany, Whose},
+    Limit, Limits, Meter, Owner, Stage,
+    census::{Census, Counted, Whose},
     door::Door,
+    stage::Stages,
 };
 use crate::engineio::{
     CloseReason, Revision, Sid,
@@ -11,7 +12,6 @@ use crate::engineio::{
 };
 use std::{
     collections::HashMap,
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,6 +24,8 @@ pub struct Sessions<I> {
     /// A permit for each of them whose client may be silent yet.
     half_open: Arc<Semaphore>,
     census: Arc<Census>,
+    stages: Stages,
+    meter: Meter,
 }
 
 struct State<I> {
@@ -60,24 +62,12 @@ pub(super) struct Place {
     counted: Counted,
 }
 
-/// Why there is no place.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum NoPlace {
-    /// There are as many sessions as there may be.
-    Full,
-    /// As many as may be are half open.
-    TooManyHalfOpen,
-    /// Its network, or its owner, has as many as may be.
-    TooMany(TooMany),
-}
-
 /// A session among those alive. It ends with this value, and its place is free in the moment in which it is no longer
 /// found.
 pub(super) struct Registration<I> {
     sessions: Arc<Sessions<I>>,
     sid: Sid,
-    /// The client has not said a word yet.
-    is_half_open: bool,
+    stage: Stage,
 }
 
 impl<I> Sessions<I> {
@@ -96,16 +86,18 @@ impl<I> Sessions<I> {
                 limits.max_sessions_per_network,
                 limits.max_sessions_per_owner,
             ),
+            stages: Stages::default(),
+            meter: Meter::default(),
         })
     }
 
-    /// A place for one more session, if there is room.
-    pub(super) fn reserve(&self, whose: Whose) -> Result<Place, NoPlace> {
+    /// A place for one more session, or the limit that is in the way.
+    pub(super) fn reserve(&self, whose: Whose) -> Result<Place, Limit> {
         let take = |permits: &Arc<Semaphore>| Arc::clone(permits).try_acquire_owned();
         Ok(Place {
-            permit: take(&self.places).map_err(|_| NoPlace::Full)?,
-            half_open: take(&self.half_open).map_err(|_| NoPlace::TooManyHalfOpen)?,
-            counted: self.census.count(whose).map_err(NoPlace::TooMany)?,
+            permit: take(&self.places).map_err(|_| Limit::Sessions)?,
+            half_open: take(&self.half_open).map_err(|_| Limit::HalfOpenSessions)?,
+            counted: self.census.count(whose)?,
         })
     }
 
@@ -136,10 +128,12 @@ impl<I> Sessions<I> {
         // From now on the registration stands for it, and needs no room for that.
         place.permit.forget();
         place.half_open.forget();
+        let stage = Stage::Handshake;
+        self.stages.enter(stage);
         Registration {
             sessions: Arc::clone(self),
             sid,
-            is_half_open: true,
+            stage,
         }
     }
 
@@ -157,6 +151,16 @@ impl<I> Sessions<I> {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.lock().alive.len()
+    }
+
+    /// How many there are at each stage.
+    pub fn stages(&self) -> [(Stage, u64); Stage::ALL.len()] {
+        self.stages.read()
+    }
+
+    /// What they have said and heard, and how they came to be.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// How many have ended, by reason; every reason is there.
@@ -198,11 +202,32 @@ impl<I> Sessions<I> {
 }
 
 impl<I> Registration<I> {
-    /// The client has said something.
-    pub(super) fn note_word(&mut self) {
-        if mem::take(&mut self.is_half_open) {
+    pub(super) fn meter(&self) -> &Meter {
+        &self.sessions.meter
+    }
+
+    /// Whose the session is, as far as the admission says.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        let state = self.sessions.lock();
+        state.alive.get(&self.sid)?.whose.owner
+    }
+
+    /// Whether the client has said something.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.stage != Stage::Handshake
+    }
+
+    /// How far the session has come. It never comes back to where its client has not spoken.
+    pub(super) fn note_stage(&mut self, stage: Stage) {
+        if stage == self.stage {
+            return;
+        }
+        if !self.has_spoken() {
             self.sessions.half_open.add_permits(1);
         }
+        self.sessions.stages.leave(self.stage);
+        self.sessions.stages.enter(stage);
+        self.stage = stage;
     }
 
     /// Counts the session among those that have ended.
@@ -214,7 +239,10 @@ impl<I> Registration<I> {
 
 impl<I> Drop for Registration<I> {
     fn drop(&mut self) {
-        self.note_word();
+        if !self.has_spoken() {
+            self.sessions.half_open.add_permits(1);
+        }
+        self.sessions.stages.leave(self.stage);
         let mut state = self.sessions.lock();
         let whose = state.alive.remove(&self.sid).map(|entry| entry.whose);
         // After a flood, or the table would be as large as it was then for ever.

@@ -1,8 +1,9 @@
 //! The transport: what a session is on.
 
 use super::{
-    Limits,
+    Bounds, Limit, Meter,
     link::{Link, PutAside, Received},
+    meter::Sent,
     polling::{BodyError, Polling, Posted},
     wire::Batch,
 };
@@ -68,13 +69,14 @@ impl Transport {
         &mut self,
         session: &mut Session,
         outbound: &mut Outbound,
-        limits: &Limits,
+        bounds: &Bounds,
+        meter: &Meter,
         context: &mut Context<'_>,
     ) -> Result<bool, Stop> {
         let blocked = match self {
-            Self::Polling(polling) => send_by_answer(polling, session, outbound, context),
+            Self::Polling(polling) => send_by_answer(polling, session, outbound, meter, context),
             Self::WebSocket(link, _) => {
-                send_on_link(link, session, outbound, limits.write_batch_bytes, context)
+                send_on_link(link, session, outbound, bounds, meter, context)
             }
         }?;
         outbound.note_blocked(blocked);
@@ -86,11 +88,11 @@ impl Transport {
         &mut self,
         too_far_behind: bool,
         put_aside: &mut PutAside,
-        limits: &Limits,
+        bounds: &Bounds,
         context: &mut Context<'_>,
     ) -> Poll<Arrival> {
         match self {
-            Self::Polling(polling) => match polling.poll_body(limits.max_payload_bytes, context) {
+            Self::Polling(polling) => match polling.poll_body(bounds.max_payload_bytes, context) {
                 Poll::Ready(posted) => Poll::Ready(Arrival::Posted(posted)),
                 Poll::Pending => polling
                     .poll_abandoned(context)
@@ -98,13 +100,13 @@ impl Transport {
             },
             // First what was sent first.
             Self::WebSocket(_, Some(late)) => late
-                .poll_body(limits.max_payload_bytes, context)
+                .poll_body(bounds.max_payload_bytes, context)
                 .map(Arrival::Posted),
             Self::WebSocket(link, None) => link
                 .poll_message(
                     !too_far_behind,
                     put_aside,
-                    limits.max_put_aside_bytes,
+                    bounds.max_put_aside_bytes,
                     context,
                 )
                 .map(Arrival::Received),
@@ -141,6 +143,7 @@ fn send_by_answer(
     polling: &mut Polling,
     session: &mut Session,
     outbound: &mut Outbound,
+    meter: &Meter,
     context: &mut Context<'_>,
 ) -> Result<bool, Stop> {
     let mut close = None;
@@ -153,6 +156,9 @@ fn send_by_answer(
         Poll::Pending => None,
     });
     if let Some(frames) = answer {
+        let mut sent = Sent::default();
+        frames.iter().for_each(|frame| sent.note(frame));
+        meter.note_sent(sent);
         polling.answer(&frames);
     }
     close.map_or(Ok(!session.is_writable()), |reason| {
@@ -164,29 +170,41 @@ fn send_on_link(
     link: &mut Link,
     session: &mut Session,
     outbound: &mut Outbound,
-    batch_bytes: usize,
+    bounds: &Bounds,
+    meter: &Meter,
     context: &mut Context<'_>,
 ) -> Result<bool, Stop> {
     let mut room = [const { MaybeUninit::uninit() }; BATCH_BYTES];
     loop {
         let mut batch = Batch::uninit(&mut room);
         let mut drained = false;
-        while !drained && link.queued() + batch.filled().len() < batch_bytes {
+        let mut sent = Sent::default();
+        while !drained && link.queued() + batch.filled().len() < bounds.write_batch_bytes {
             // Not even a ping gets between frames that belong together.
             if !outbound.is_amid()
                 && let Some(frame) = session.take_own()
             {
+                sent.note(&frame);
                 link.gather(&frame, &mut batch);
                 continue;
             }
             match outbound.poll_next(context) {
-                Poll::Ready(Delivery::Frame(frame)) => link.gather(&frame, &mut batch),
+                Poll::Ready(Delivery::Frame(frame)) => {
+                    sent.note(&frame);
+                    link.gather(&frame, &mut batch);
+                }
                 Poll::Ready(Delivery::Close(reason)) => {
                     link.keep(&mut batch);
                     return Err(Stop::Close(reason));
                 }
                 Poll::Pending => drained = true,
             }
+        }
+        if !sent.is_nothing() {
+            meter.note_sent(sent);
+        }
+        if !drained {
+            bounds.note(Limit::WriteBatchBytes);
         }
         match link.poll_send(&mut batch, context) {
             Poll::Ready(Ok(())) if drained => return Ok(false),

@@ -121,6 +121,7 @@ pub(super) fn is_loss(reason: CloseReason) -> bool {
         | CloseReason::ConnectTimeout
         | CloseReason::AttachmentTimeout
         | CloseReason::Overflow
+        | CloseReason::SharedOverflow
         | CloseReason::ServerDisconnected
         | CloseReason::ServerShutdown
         | CloseReason::HandlerPanicked => false,

@@ -66,4 +66,9 @@ pub trait Directory: Send + Sync + 'static {
     ///
     /// Cheap and never waits: it is asked for every session after a change.
     fn is_current(&self, user: &User) -> bool;
+
+    /// Why it cannot be asked just now, for those who wait until it can; none: it can. Never waits.
+    fn unavailable(&self) -> Option<&'static str> {
+        None
+    }
 }

@@ -32,7 +32,8 @@ pub struct Owner(pub u32);
 
 /// Where anyone leaves orders for one session. It uses no heap while it is empty.
 ///
-/// Bounded: a client that makes more work than it takes is closed with [`CloseReason::Overflow`].
+/// Bounded: a client that makes more work than it takes is closed with [`CloseReason::Overflow`], or with
+/// [`CloseReason::SharedOverflow`] if it is all together who do.
 pub struct Inbox {
     state: Mutex<State>,
     /// Behind how many bytes something more may wait. So one order may go beyond, and whoever takes what it gets can be
@@ -113,14 +114,15 @@ impl Inbox {
                 return;
             }
             let is_last = matches!(order, Order::Close(_));
-            if self.is_too_much(state.bytes) && !is_last {
+            let too_much = self.too_much(state.bytes).filter(|_| !is_last);
+            if let Some(reason) = too_much {
                 // What waits is given up at once: the client did not take it, and others need the memory.
                 state.orders = VecDeque::new();
                 self.subtract(&mut state, usize::MAX);
                 state.closed = true;
                 state
                     .orders
-                    .push_back((Stamp::next(), Order::Close(CloseReason::Overflow)));
+                    .push_back((Stamp::next(), Order::Close(reason)));
             } else {
                 let cost = order.cost();
                 state.bytes += cost;
@@ -203,9 +205,14 @@ impl Inbox {
         state.waker = None;
     }
 
-    fn is_too_much(&self, bytes: usize) -> bool {
+    /// Why the client is to go, if so much waits for it that it is.
+    fn too_much(&self, bytes: usize) -> Option<CloseReason> {
+        if bytes > self.capacity {
+            return Some(CloseReason::Overflow);
+        }
         let is_exceeded = |budget: &Arc<Budget>| bytes > LITTLE && budget.is_exceeded();
-        bytes > self.capacity || self.budget.as_ref().is_some_and(is_exceeded)
+        let shared = self.budget.as_ref().is_some_and(is_exceeded);
+        shared.then_some(CloseReason::SharedOverflow)
     }
 
     /// So many bytes wait no more, or all of them.

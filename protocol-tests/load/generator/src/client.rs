@@ -85,7 +85,10 @@ impl Client {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        // One that its server has closed says nothing any more.
+        let Some(stream) = self.stream.as_mut() else {
+            return Ok(());
+        };
         stream.write_all(bytes)
     }
 
@@ -185,6 +188,11 @@ impl Client {
         };
         match bytes[0] {
             0x81 => self.packet(payload, tally)?,
+            // Some servers close who does not keep up.
+            0x88 => {
+                self.stream = None;
+                tally.closed += 1;
+            }
             other => return Err(io::Error::other(format!("a frame {other:#x}"))),
         }
         Ok(Some(header + length))

@@ -176,7 +176,7 @@ impl Bench<'_> {
             self.note(kind, clients, Figure::AllKnowMedian, latencies[last / 2]);
             self.note(kind, clients, Figure::AllKnow99, latencies[last * 99 / 100]);
         }
-        self.stop(server, clients)
+        self.stop(server, swarm, clients)
     }
 
     /// All users set an activity at once.
@@ -197,7 +197,7 @@ impl Bench<'_> {
             100.0 * known / (clients * clients) as f64,
         );
         self.note(kind, clients, Figure::StormCpu, spent / known);
-        self.stop(server, clients)
+        self.stop(server, swarm, clients)
     }
 
     /// As many clients again connect at once, while all the others' activities are known.
@@ -227,7 +227,7 @@ impl Bench<'_> {
         self.note(kind, clients, Figure::HerdPeak, server.peak_rss()? as f64);
         self.note(kind, clients, Figure::HerdCpu, spent);
         self.note(kind, clients, Figure::HerdRight, right);
-        self.stop(server, users)
+        self.stop(server, swarm, users)
     }
 
     /// On long-polling: what a client takes between two polls, and with a GET that waits.
@@ -242,7 +242,7 @@ impl Bench<'_> {
             swarm.rest(effort.settle)?;
             let idle = server.rss()?.saturating_sub(server.rss_at_start) as f64 / clients as f64;
             self.note(kind, clients, figure, idle);
-            self.stop(server, clients)?;
+            self.stop(server, swarm, clients)?;
         }
         Ok(())
     }
@@ -266,18 +266,26 @@ impl Bench<'_> {
         let known = swarm.tally().known.max(1) as f64;
         let paced = (server.cpu()? - cpu).as_secs_f64() * 1e6 / known;
         self.note(kind, clients, Figure::Polled, paced);
-        self.stop(server, users)
+        self.stop(server, swarm, users)
     }
 
     /// The process alone.
     pub fn bare(&mut self, kind: Kind) -> io::Result<()> {
         let server = Server::start(kind, self.programs, self.users.path(1)?, 1)?;
         self.note(kind, 0, Figure::Start, server.rss_at_start as f64);
-        self.stop(server, 1)
+        server.stop().map(drop)
     }
 
-    fn stop(&mut self, server: Server, clients: usize) -> io::Result<()> {
+    /// A peer that has closed clients has its figures nevertheless, without them; Rollcall shall close none.
+    fn stop(&mut self, server: Server, mut swarm: Swarm, clients: usize) -> io::Result<()> {
         let kind = server.kind;
+        let closed = swarm.tally().closed;
+        if closed > 0 {
+            println!("  {kind} closed {closed} of {clients} clients");
+            if kind == Kind::Rollcall {
+                return Err(io::Error::other("Rollcall shall not close clients"));
+            }
+        }
         let took = server.stop()?;
         if took > Duration::from_secs(5) {
             println!("  {kind} took {took:.1?} to stop, with {clients} clients");

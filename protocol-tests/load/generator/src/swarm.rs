@@ -51,6 +51,8 @@ pub struct Tally {
     /// What a snapshot has to say, where all are the same; how many said it.
     pub expected: Option<Vec<u8>>,
     pub as_expected: usize,
+    /// Clients that the server has closed, which nobody asked it to.
+    pub closed: usize,
     /// The newest snapshot, if one is asked for.
     pub record: bool,
     pub recorded: Vec<u8>,
@@ -204,7 +206,10 @@ impl Swarm {
             let client = &mut self.clients[event.token().0];
             while let Some(stream) = &mut client.stream {
                 match stream.read(&mut self.buffer) {
-                    Ok(0) => return Err(io::Error::other("the server closed a client")),
+                    Ok(0) => {
+                        client.stream = None;
+                        self.tally.closed += 1;
+                    }
                     Ok(read) => {
                         client.receive(&self.buffer[..read], &mut self.tally)?;
                         // A short read leaves nothing behind.

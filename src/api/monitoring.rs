@@ -1,0 +1,126 @@
+//! Monitoring: `GET /metrics`, `/healthz` and `/readyz`, on the main port, on one of their own, or both.
+
+use super::{Metrics, error};
+use crate::{
+    server::{Answer, Handler, empty, json},
+    users::Directory,
+};
+use hyper::{
+    Method, Request, StatusCode,
+    body::Incoming,
+    header::{ALLOW, HeaderValue},
+};
+use serde::Serialize;
+use std::{
+    future::{Future, ready},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// What watches over the server.
+pub struct Monitoring {
+    metrics: Metrics,
+    directory: Arc<dyn Directory>,
+    /// The metrics are read elsewhere, or nowhere.
+    are_metrics_apart: bool,
+    is_stopping: AtomicBool,
+}
+
+/// One of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    Metrics,
+    /// Whether the server is there.
+    Alive,
+    /// Whether clients should come to it.
+    Ready,
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+impl Monitoring {
+    /// Shows `metrics`, unless they `are_apart`, and whether `directory` can be asked.
+    pub fn new(metrics: Metrics, directory: Arc<dyn Directory>, are_metrics_apart: bool) -> Self {
+        Self {
+            metrics,
+            directory,
+            are_metrics_apart,
+            is_stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on clients should go elsewhere.
+    pub fn note_stopping(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer on the main port; none: it is given elsewhere.
+    pub(super) fn answer(&self, probe: Probe) -> Option<Answer> {
+        let is_here = probe != Probe::Metrics || !self.are_metrics_apart;
+        is_here.then(|| self.answer_here(probe))
+    }
+
+    fn answer_here(&self, probe: Probe) -> Answer {
+        match probe {
+            Probe::Metrics => self.metrics.answer(),
+            Probe::Alive => health(None),
+            Probe::Ready if self.is_stopping.load(Ordering::Relaxed) => {
+                health(Some("The server is going down."))
+            }
+            Probe::Ready => health(self.directory.unavailable()),
+        }
+    }
+}
+
+/// A listener of its own has nothing but this, and no need to say much.
+impl Handler for Monitoring {
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        _: SocketAddr,
+    ) -> impl Future<Output = Answer> + Send {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        ready(match Probe::of(request.uri().path()) {
+            Some(probe) if is_read => self.answer_here(probe),
+            Some(_) => {
+                let mut answer = empty(StatusCode::METHOD_NOT_ALLOWED);
+                let methods = HeaderValue::from_static("GET, HEAD");
+                answer.headers_mut().insert(ALLOW, methods);
+                answer
+            }
+            None => error::error(
+                StatusCode::NOT_FOUND,
+                "There is nothing at this path: only /metrics, /healthz and /readyz are here.",
+            ),
+        })
+    }
+}
+
+impl Probe {
+    /// What is at this path.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        match path {
+            "/metrics" => Some(Self::Metrics),
+            "/healthz" => Some(Self::Alive),
+            "/readyz" => Some(Self::Ready),
+            _ => None,
+        }
+    }
+}
+
+/// That all is well, or what is not.
+fn health(reason: Option<&'static str>) -> Answer {
+    let (code, status) = match reason {
+        None => (StatusCode::OK, "ok"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    json(code, &Health { status, reason })
+}
