@@ -135,6 +135,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
         "README.md",
         "docs/architecture.md",
         "docs/dependencies.md",
+        "docs/deploy.md",
         "docs/library.md",
         "docs/performance.md",
         "docs/prior-bugs.md",
@@ -168,8 +169,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("users", &[]),
     ("config", &[]),
     ("logger.rs", &[]),
+    ("notify.rs", &[]),
+    ("https.rs", &["config", "server"]),
     ("allocator.rs", &[]),
-    ("cli", &["config", "server", "users"]),
+    ("cli", &["config", "https", "server", "users"]),
     ("webhooks", &["config", "presence", "users"]),
     ("no_webhooks.rs", &["config", "presence"]),
     ("api", &["presence", "server", "socketio", "users"]),
@@ -315,6 +318,12 @@ fn dependencies_stay_few_and_explained() {
     let page = read("docs/dependencies.md");
     let webhooks = crates(&["--features", "webhooks"]).len();
     assert!(webhooks <= 85, "with webhooks it has {webhooks} crates");
+    let tls = crates(&["--features", "tls"]).len();
+    let both = crates(&["--features", "webhooks,tls"]).len();
+    assert!(
+        page.contains(&format!("With `tls` alone they are {tls},")) && both == webhooks,
+        "{tls} with tls, {both} with both"
+    );
     let counts = format!(
         "today they are {} and {}, and {webhooks} with webhooks",
         library.len(),

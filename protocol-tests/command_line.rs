@@ -112,6 +112,10 @@ fn the_defaults() {
     let expected = Config {
         server_host: None,
         server_port: 8080,
+        https_enabled: false,
+        https_port: 8443,
+        https_certificate: None,
+        https_key: None,
         log_level: LevelFilter::Info,
         log_format: LogFormat::Text,
         metrics: MetricsPlace::MainPort,
@@ -359,6 +363,22 @@ fn what_the_build_lacks_is_refused() {
         "WEBHOOK_URL is set, but this build has no webhooks: unset WEBHOOK_URL, or run a build with the feature `webhooks`\n\
          WEBHOOK_SECRET is set, but this build has no webhooks: unset WEBHOOK_SECRET, or run a build with the feature `webhooks`"
     );
+}
+
+#[test]
+#[cfg(not(feature = "tls"))]
+fn https_is_refused_by_a_build_without_it_and_its_other_settings_say_nothing() {
+    let errors = config(&[("SERVER_HTTPS_ENABLED", "true")]);
+    assert_eq!(
+        errors.expect_err("lacking"),
+        "SERVER_HTTPS_ENABLED is \"true\"; accepted: false/0/no/off/disable/disabled; true needs a build with the feature `tls`"
+    );
+    let others = config(&[
+        ("SERVER_HTTPS_ENABLED", "false"),
+        ("SERVER_HTTPS_PORT", "443"),
+        ("SERVER_HTTPS_CERT_PATH", "/nowhere"),
+    ]);
+    assert_eq!(others.map(|config| config.https_port), Ok(443));
 }
 
 #[test]
@@ -682,6 +702,10 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
         [
             "SERVER_HOST=",
             "SERVER_PORT=9000",
+            "SERVER_HTTPS_ENABLED=false",
+            "SERVER_HTTPS_PORT=8443",
+            "SERVER_HTTPS_CERT_PATH=",
+            "SERVER_HTTPS_KEY_PATH=",
             "SERVER_LOG_LEVEL=info",
             "LOG_FORMAT=text",
             "METRICS_ADDRESS=",

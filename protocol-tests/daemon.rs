@@ -12,8 +12,15 @@
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    os::unix::fs::symlink,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::{MetadataExt, PermissionsExt, symlink},
+            net::{self, UnixDatagram},
+            process::CommandExt,
+        },
+    },
     path::PathBuf,
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -258,6 +265,203 @@ fn what_is_wrong_keeps_it_from_starting_and_is_said_with_its_place() {
             assert!(ended.stdout.is_empty(), "it does not say that it listens");
         }
     }
+}
+
+/// What the program says when it ends at once, which has to be one line.
+fn refusal((folder, mut command): (PathBuf, Command)) -> String {
+    let ended = command.output().expect("the program");
+    let _gone = fs::remove_dir_all(folder);
+    let error = String::from_utf8(ended.stderr).expect("UTF-8");
+    assert_eq!(ended.status.code(), Some(1), "{error}");
+    assert!(ended.stdout.is_empty(), "it does not say that it listens");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error.trim_end().to_owned()
+}
+
+#[test]
+fn a_port_that_is_taken_and_an_address_of_another_machine_are_named_with_what_to_do() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = other.local_addr().expect("an address").port().to_string();
+    let (folder, mut command) = Daemon::command(&[]);
+    command.env("SERVER_PORT", &port);
+    let unmade = folder.join("data");
+    let said = refusal((folder, command));
+    assert!(
+        said.contains(&format!("port {port} is taken by another program")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("`ss -ltnp 'sport = :{port}'`")),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("or set SERVER_PORT to a free port"),
+        "{said}"
+    );
+    assert!(!unmade.exists(), "no key was made that nobody has seen");
+
+    let (folder, mut command) = Daemon::command(&[]);
+    // For documents: nobody has it.
+    command.env("SERVER_HOST", "192.0.2.1");
+    let said = refusal((folder, command));
+    assert!(
+        said.contains("SERVER_HOST is no address of this machine: leave it empty"),
+        "{said}"
+    );
+}
+
+/// The user who owns nothing.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named_with_what_to_do() {
+    let (folder, mut command) = Daemon::command(&[]);
+    let closed = folder.join("closed");
+    fs::create_dir(&closed).expect("a folder");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).expect("our folder");
+    command.env("USERS_FILE", "closed/users.json");
+    // Root may write everywhere.
+    if fs::metadata(&folder).expect("our folder").uid() == 0 {
+        let copy = folder.join("rollcall");
+        fs::copy(env!("CARGO_BIN_EXE_rollcall"), &copy).expect("a copy");
+        let mut program = Command::new(copy);
+        let variables = command.get_envs();
+        let variables = variables.filter_map(|(name, value)| Some((name, value?)));
+        program
+            .env_clear()
+            .envs(variables)
+            .current_dir(&folder)
+            .uid(NOBODY);
+        command = program;
+    }
+    let said = refusal((folder, command));
+    assert!(
+        said.contains("the user file closed/users.json: Permission denied (os error 13): it and its folder must belong to the user that"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("or USERS_FILE must name another place"),
+        "{said}"
+    );
+
+    let (folder, mut command) = Daemon::command(&[]);
+    fs::write(folder.join("file"), "").expect("a file");
+    command.env("USERS_FILE", "file/users.json");
+    let said = refusal((folder, command));
+    assert!(
+        said.ends_with("Not a directory (os error 20): let USERS_FILE name a file in a folder"),
+        "{said}"
+    );
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The service manager.
+
+/// A service manager's end.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn on(address: &net::SocketAddr) -> Self {
+        let socket = UnixDatagram::bind_addr(address).expect("a socket");
+        let patience = Some(Duration::from_secs(10));
+        socket.set_read_timeout(patience).expect("a socket");
+        Self(socket)
+    }
+
+    /// What it is told next.
+    fn told(&self) -> String {
+        let mut bytes = [0; 4096];
+        let length = self.0.recv(&mut bytes).expect("a message");
+        String::from_utf8(bytes[..length].to_vec()).expect("UTF-8")
+    }
+}
+
+#[test]
+fn a_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
+    let (folder, command) = Daemon::command(&[]);
+    let path = folder.join("notify");
+    let name = format!("rollcall-test-{}", std::process::id());
+    let hidden = net::SocketAddr::from_abstract_name(&name).expect("a name");
+    let shown = net::SocketAddr::from_pathname(&path).expect("a path");
+    drop(command);
+    for (named, address) in [
+        (path.to_str().expect("UTF-8").to_owned(), shown),
+        (format!("@{name}"), hidden),
+    ] {
+        let manager = Manager::on(&address);
+        let (folder, mut command) = Daemon::command(&[]);
+        command.env("NOTIFY_SOCKET", named);
+        let mut daemon = Daemon::started((folder, command));
+        let expected = format!("READY=1\nSTATUS=Listening on http://{}", daemon.address);
+        assert_eq!(manager.told(), expected);
+        be_refused(&mut daemon.dial(), 1);
+        daemon.stops_in_time("TERM");
+        assert_eq!(manager.told(), "STOPPING=1\nSTATUS=Stopping");
+    }
+    let _gone = fs::remove_dir_all(folder);
+}
+
+#[test]
+fn a_watchdog_hears_that_it_lives_and_another_process_s_does_not() {
+    let name = format!("rollcall-watchdog-{}", std::process::id());
+    let manager = Manager::on(&net::SocketAddr::from_abstract_name(&name).expect("a name"));
+    let start = |process: Option<&str>| {
+        let (folder, mut command) = Daemon::command(&[]);
+        command.env("NOTIFY_SOCKET", format!("@{name}"));
+        command.env("WATCHDOG_USEC", "200000");
+        command.envs(process.map(|process| ("WATCHDOG_PID", process)));
+        Daemon::started((folder, command))
+    };
+    let mut daemon = start(None);
+    assert!(manager.told().starts_with("READY=1\n"));
+    let begun = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(manager.told(), "WATCHDOG=1");
+    }
+    assert!(
+        begun.elapsed() >= Duration::from_millis(250),
+        "not all at once"
+    );
+    daemon.stops_in_time("TERM");
+    while manager.told() == "WATCHDOG=1" {}
+
+    let mut daemon = start(Some("1"));
+    assert!(manager.told().starts_with("READY=1\n"));
+    daemon.stops_in_time("TERM");
+    assert!(manager.told().starts_with("STOPPING=1\n"));
+}
+
+#[test]
+fn a_service_manager_that_cannot_be_told_is_no_reason_not_to_start() {
+    for (named, says) in [
+        (
+            "notify",
+            "NOTIFY_SOCKET names \"notify\", which cannot be used: ",
+        ),
+        (
+            "/nowhere/notify",
+            "the service manager was not told \"READY=1",
+        ),
+    ] {
+        let (folder, mut command) = Daemon::command(&[]);
+        command.env("NOTIFY_SOCKET", named);
+        let mut daemon = Daemon::started((folder, command));
+        be_refused(&mut daemon.dial(), 1);
+        daemon.stops_in_time("TERM");
+        let mut log = String::new();
+        daemon.log().read_to_string(&mut log).expect("UTF-8");
+        assert!(log.contains(says), "{log}");
+    }
+}
+
+#[test]
+fn a_hangup_ends_nothing() {
+    let mut daemon = Daemon::start();
+    let mut connection = daemon.dial();
+    be_refused(&mut connection, 1);
+    daemon.signal("HUP");
+    be_refused(&mut connection, 1);
+    daemon.stops_in_time("TERM");
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -5,10 +5,13 @@ use crate::{
     cli,
     config::{Config, LogFormat, MetricsPlace, unknown_variables},
     engineio::Timing,
+    https::{self, HttpsError, Term},
     logger,
+    notify::Notifier,
     presence::{Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
     server::{
-        self, Bounds, ClientBundle, ClientBundleError, Cors, Engine, Limits, Proxies, Settings,
+        self, Bounds, ClientBundle, ClientBundleError, Cors, Engine, Limits, Listener, Proxies,
+        Settings, Tls,
     },
     socketio::{self, SocketIo, Sockets},
     users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
@@ -16,7 +19,15 @@ use crate::{
 };
 use hyper::header::{HeaderValue, InvalidHeaderValue};
 use std::{
-    env, error::Error, fmt, future::pending, io, net::SocketAddr, panic, path::Path, sync::Arc,
+    env,
+    error::Error,
+    fmt,
+    future::pending,
+    io,
+    net::{IpAddr, SocketAddr},
+    panic,
+    path::Path,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -82,20 +93,26 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         compress_from_bytes: defaults.compress_from_bytes.filter(|_| config.compression),
         ..defaults
     };
-    let listener = server::bind(config.server_host, config.server_port).map_err(|error| {
-        StartError::Listen {
-            port: config.server_port,
-            error,
-        }
-    })?;
+    let tls = https::open(config).map_err(StartError::Https)?;
+    let listener = bind(config.server_host, "SERVER_PORT", config.server_port)?;
+    let address = listener.local_addr().map_err(StartError::Runtime)?;
+    let mut listeners = vec![Listener::http(listener)];
+    let mut addresses = vec![format!("http://{address}")];
+    if let Some(tls) = &tls {
+        let listener = bind(config.server_host, "SERVER_HTTPS_PORT", config.https_port)?;
+        let address = listener.local_addr().map_err(StartError::Runtime)?;
+        listeners.push(Listener::https(listener, Arc::clone(tls)));
+        addresses.push(format!("https://{address}"));
+        log::info!("the certificate can be used: {}", Term(tls));
+    }
     let metrics_listener = match config.metrics {
         MetricsPlace::Address(address) => Some(listen_apart(address)?),
         MetricsPlace::MainPort | MetricsPlace::Nowhere => None,
     };
     // Not before there is a place to listen: the first start prints its key only once.
     let (directory, first_key) = open_users(&config.users_file)?;
-    let address = listener.local_addr().map_err(StartError::Runtime)?;
     let mut signals = Signals::new().map_err(StartError::Runtime)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Runtime)?;
 
     let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
     let max_failures = at_most(config.max_failures_per_minute);
@@ -142,10 +159,13 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     );
     let api = api.for_pages(cors);
     let api = Arc::new(api.behind(Proxies::new(config.trusted_proxies.clone())));
-    greet(address, first_key.as_ref(), online.is_some()).map_err(StartError::Output)?;
+    greet(address, &addresses, first_key.as_ref(), online.is_some()).map_err(StartError::Output)?;
     if engine.is_none() {
         log::info!("SERVER_ONLINE_ACTIVITIES_DISABLED is set: there is no Socket.IO endpoint");
     }
+
+    let notifier = Notifier::new(|name| env::var_os(name));
+    notifier.ready(&format!("Listening on {}", addresses.join(" and ")));
 
     let stop = watch::Sender::new(false);
     let stopped = || {
@@ -173,7 +193,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
                 online.keeper.save().await;
             }
         };
-        let serving = server::serve(listener, api, &bounds, stopped());
+        let serving = server::serve_all(listeners, api, &bounds, stopped());
         let watched_over = async {
             if let Some(listener) = metrics_listener {
                 server::serve(listener, Arc::clone(&monitoring), &bounds, stopped()).await;
@@ -193,9 +213,12 @@ async fn serve(config: &Config) -> Result<(), StartError> {
             // Never ends by itself.
             () = follow_users(&directory, online.as_ref()) => {}
             () = keep_time(online.as_ref()) => {}
+            () = follow_certificate(&mut hangup, tls.as_ref()) => {}
+            () = notifier.keep_alive() => {}
         }
         log::info!("stopping");
         monitoring.note_stopping();
+        notifier.stopping();
         stop.send_replace(true);
         select! {
             () = sleep(limits.shutdown_timeout) => log::warn!("not everything ended in time"),
@@ -401,9 +424,37 @@ async fn keep_time(online: Option<&Online>) {
     }
 }
 
+/// Reads the certificate again, at each SIGHUP, for ever. Not where the settings are: the disk may be slow, and SIGTERM does not
+/// wait for it.
+async fn follow_certificate(hangup: &mut Signal, tls: Option<&Arc<Tls>>) {
+    if let Some(tls) = tls {
+        while hangup.recv().await.is_some() {
+            https::reload(tls).await;
+        }
+    }
+    pending().await
+}
+
+/// Listens on a port, which is that of a setting.
+fn bind(host: Option<IpAddr>, setting: &'static str, port: u16) -> Result<TcpListener, StartError> {
+    server::bind(host, port).map_err(|error| StartError::Listen {
+        setting,
+        port,
+        error,
+    })
+}
+
 /// Says where the server is, and on the first start how to get in: what is printed can be pasted.
-fn greet(address: SocketAddr, first_key: Option<&ApiKey>, is_online: bool) -> io::Result<()> {
-    let mut text = format!("Rollcall listening on http://{address}\n");
+fn greet(
+    address: SocketAddr,
+    addresses: &[String],
+    first_key: Option<&ApiKey>,
+    is_online: bool,
+) -> io::Result<()> {
+    let lines = addresses.iter();
+    let mut text: String = lines
+        .map(|address| format!("Rollcall listening on {address}\n"))
+        .collect();
     if let Some(key) = first_key {
         let (key, program) = (key.reveal(), program());
         let url = match address.ip().is_unspecified() {
@@ -516,8 +567,12 @@ pub enum StartError {
     Webhooks(TlsError),
     /// An origin cannot stand in a header.
     Origin(InvalidHeaderValue),
+    /// There can be no HTTPS.
+    Https(HttpsError),
     /// The address cannot be listened on.
     Listen {
+        /// The setting that asks for the port.
+        setting: &'static str,
         /// The port that was asked for.
         port: u16,
         /// What the system says.
@@ -543,24 +598,31 @@ impl fmt::Display for StartError {
             Self::ClientBundle(error) => write!(f, "CLIENT_BUNDLE_DIR: {error}"),
             Self::Webhooks(error) => write!(f, "WEBHOOK_URL: {error}"),
             Self::Origin(error) => write!(f, "SERVER_CORS_ALLOWED_ORIGINS cannot be used: {error}"),
-            Self::Listen { port, error } if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(
+            Self::Https(error) => error.fmt(f),
+            Self::Listen {
+                setting,
+                port,
+                error,
+            } => match error.kind() {
+                io::ErrorKind::AddrInUse => write!(
                     f,
-                    "port {port} is taken by another program: stop that, or set SERVER_PORT to a free port"
-                )
-            }
-            Self::Listen { port, error } if error.kind() == io::ErrorKind::PermissionDenied => {
-                write!(
+                    "port {port} is taken by another program, such as a second Rollcall, or GameVault, which likes the same ports: \
+                     stop that one (`ss -ltnp 'sport = :{port}'` names it), or set {setting} to a free port"
+                ),
+                io::ErrorKind::PermissionDenied => write!(
                     f,
-                    "port {port} is not allowed for this user: set SERVER_PORT to one above 1023"
-                )
-            }
-            Self::Listen { port, error } => {
-                write!(
+                    "port {port} is not allowed for this user: set {setting} to one above 1023"
+                ),
+                io::ErrorKind::AddrNotAvailable => write!(
                     f,
-                    "cannot listen on port {port}: {error}; look at SERVER_HOST and SERVER_PORT"
-                )
-            }
+                    "SERVER_HOST is no address of this machine: leave it empty to listen on all that it has, or name one that \
+                     `ip address` shows"
+                ),
+                _ => write!(
+                    f,
+                    "cannot listen on port {port}: {error}; look at SERVER_HOST and {setting}"
+                ),
+            },
             Self::ListenApart { address, error } => {
                 write!(
                     f,

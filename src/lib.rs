@@ -20,6 +20,7 @@
 //! * [`users`]: who may come in.
 //! * [`api`]: the HTTP answers, and who asks.
 //! * [`config`], [`cli`], [`logger`]: how an operator speaks with it.
+//! * [`https`], [`notify`]: the certificate, and the service manager.
 //! * [`daemon`]: all of it put together.
 //!
 //! # Reading it
@@ -42,7 +43,11 @@ pub mod config;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 #[cfg(feature = "daemon")]
+pub mod https;
+#[cfg(feature = "daemon")]
 pub mod logger;
+#[cfg(feature = "daemon")]
+pub mod notify;
 #[cfg(feature = "daemon")]
 pub mod presence;
 #[cfg(feature = "daemon")]

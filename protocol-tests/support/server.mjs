@@ -31,12 +31,16 @@ export function binary() {
 
 /** The user who owns nothing. */
 const NOBODY = 65534;
-/** The same with webhooks, which the default build has not. */
-export function binaryWithWebhooks() {
-  const file = process.env.ROLLCALL_WEBHOOKS_BIN;
-  assert.ok(file, "set ROLLCALL_WEBHOOKS_BIN to what `cargo build --features webhooks` makes, as protocol-tests/run does");
+
+/** The same with features that the default build has not. */
+function binaryWith(feature, variable) {
+  const file = process.env[variable];
+  assert.ok(file, `set ${variable} to what \`cargo build --features ${feature}\` makes, as protocol-tests/run does`);
   return path.resolve(file);
 }
+
+export const binaryWithWebhooks = () => binaryWith("webhooks", "ROLLCALL_WEBHOOKS_BIN");
+export const binaryWithTls = () => binaryWith("tls", "ROLLCALL_TLS_BIN");
 
 // A test file that ends early takes its servers with it, and nobody else's.
 const running = new Set();

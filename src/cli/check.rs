@@ -8,11 +8,12 @@ use std::io::{self, Write};
 
 use super::output::{note, print};
 use crate::config::{Config, ConfigErrors, SETTINGS, unknown_variables};
+use crate::https::{self, HttpsError, Term};
 use crate::server::{ClientBundle, ClientBundleError};
 use crate::users::{Document, UserFile, UserFileError};
 
-/// Validates the configuration in `environment`, the user file, and the client bundle, if there are such, and prints
-/// the configuration, secrets blanked. What is printed can be used as a file of variables: all that is
+/// Validates the configuration in `environment`, the user file, the client bundle and the certificate, if there are such, and
+/// prints the configuration, secrets blanked. What is printed can be used as a file of variables: all that is
 /// not a setting stands in comments.
 ///
 /// # Errors
@@ -48,6 +49,9 @@ pub fn check(
             bundle.names().count()
         ));
     }
+    if let Some(tls) = https::open(&config).map_err(CheckError::Https)? {
+        report.push_str(&format!("# The certificate can be used: {}.\n", Term(&tls)));
+    }
     print(out, &report).map_err(CheckError::Output)
 }
 
@@ -76,6 +80,8 @@ pub enum CheckError {
     Users(UserFileError),
     /// There is no such client bundle.
     ClientBundle(ClientBundleError),
+    /// There can be no HTTPS.
+    Https(HttpsError),
     /// The result cannot be printed.
     Output(io::Error),
 }
@@ -86,6 +92,7 @@ impl fmt::Display for CheckError {
             CheckError::Config(errors) => errors.fmt(f),
             CheckError::Users(error) => error.fmt(f),
             CheckError::ClientBundle(error) => write!(f, "CLIENT_BUNDLE_DIR: {error}"),
+            CheckError::Https(error) => error.fmt(f),
             CheckError::Output(error) => write!(f, "cannot print the result: {error}"),
         }
     }
@@ -97,6 +104,7 @@ impl Error for CheckError {
             CheckError::Config(errors) => Some(errors),
             CheckError::Users(error) => Some(error),
             CheckError::ClientBundle(error) => Some(error),
+            CheckError::Https(error) => Some(error),
             CheckError::Output(error) => Some(error),
         }
     }

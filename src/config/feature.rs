@@ -13,6 +13,12 @@ pub(super) const COMPRESSION: Feature = Feature {
     is_built: cfg!(feature = "compression"),
 };
 
+/// Connections that are encrypted.
+pub(super) const TLS: Feature = Feature {
+    name: "tls",
+    is_built: cfg!(feature = "tls"),
+};
+
 /// Changes that are told to another server.
 pub(super) const WEBHOOKS: Feature = Feature {
     name: "webhooks",

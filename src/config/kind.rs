@@ -43,6 +43,8 @@ pub(super) enum Kind {
     Feature(Field<bool>, Feature),
     /// The name of a file.
     Path(Field<PathBuf>),
+    /// The name of a file, or none.
+    File(Field<Option<PathBuf>>),
     /// The name of a folder, or none.
     Folder(Field<Option<PathBuf>>),
     /// Where something is on the web, or nowhere, for a feature that a build may lack.
@@ -95,6 +97,7 @@ impl Kind {
             }
             Kind::Switch(_) | Kind::Feature(..) => format!("{}, or {}", ON.join("/"), OFF.join("/")),
             Kind::Path(_) => "the name of a file".to_owned(),
+            Kind::File(_) => "the name of a file; empty for none".to_owned(),
             Kind::Folder(_) => "the name of a folder; empty for none".to_owned(),
             Kind::Url(_, Feature { name, .. }) => {
                 format!("an http or https URL; empty for none; needs a build with the feature `{name}`")
@@ -141,7 +144,7 @@ impl Kind {
                 (field.set)(config, on);
             }
             Kind::Path(field) => (field.set)(config, PathBuf::from(text)),
-            Kind::Folder(field) => (field.set)(
+            Kind::File(field) | Kind::Folder(field) => (field.set)(
                 config,
                 Some(PathBuf::from(text)).filter(|_| !text.is_empty()),
             ),
@@ -179,7 +182,7 @@ impl Kind {
             }
             Kind::Switch(field) | Kind::Feature(field, _) => (field.get)(config).to_string(),
             Kind::Path(field) => (field.get)(config).display().to_string(),
-            Kind::Folder(field) => (field.get)(config)
+            Kind::File(field) | Kind::Folder(field) => (field.get)(config)
                 .as_ref()
                 .map_or_else(String::new, |folder| folder.display().to_string()),
             Kind::Url(field, _) => (field.get)(config)

@@ -56,6 +56,14 @@ pub struct Config {
     pub server_host: Option<IpAddr>,
     /// `SERVER_PORT`: the TCP port; 0 lets the kernel choose.
     pub server_port: u16,
+    /// `SERVER_HTTPS_ENABLED`: whether there is HTTPS as well.
+    pub https_enabled: bool,
+    /// `SERVER_HTTPS_PORT`: its TCP port; 0 lets the kernel choose.
+    pub https_port: u16,
+    /// `SERVER_HTTPS_CERT_PATH`: its certificate, relative to the working directory; `None`: there can be none.
+    pub https_certificate: Option<PathBuf>,
+    /// `SERVER_HTTPS_KEY_PATH`: the certificate's key; `None`: there can be none.
+    pub https_key: Option<PathBuf>,
     /// `SERVER_LOG_LEVEL`: what is logged, and everything more important.
     pub log_level: LevelFilter,
     /// `LOG_FORMAT`: how.
@@ -163,6 +171,10 @@ impl Config {
         Config {
             server_host: None,
             server_port: 0,
+            https_enabled: false,
+            https_port: 0,
+            https_certificate: None,
+            https_key: None,
             log_level: LevelFilter::Off,
             log_format: LogFormat::Text,
             metrics: MetricsPlace::MainPort,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Config;
-use super::feature::{COMPRESSION, WEBHOOKS};
+use super::feature::{COMPRESSION, TLS, WEBHOOKS};
 use super::kind::{Field, Kind};
 
 /// What stands for the value of a secret.
@@ -59,6 +59,34 @@ pub static SETTINGS: &[Setting] = &[
         about: "The TCP port to listen on.",
         secret: false,
         kind: Kind::Port(field!(server_port)),
+    },
+    Setting {
+        name: "SERVER_HTTPS_ENABLED",
+        default: "false",
+        about: "Speak HTTPS as well, on a port of its own.",
+        secret: false,
+        kind: Kind::Feature(field!(https_enabled), TLS),
+    },
+    Setting {
+        name: "SERVER_HTTPS_PORT",
+        default: "8443",
+        about: "The TCP port to listen on for HTTPS.",
+        secret: false,
+        kind: Kind::Port(field!(https_port)),
+    },
+    Setting {
+        name: "SERVER_HTTPS_CERT_PATH",
+        default: "",
+        about: "The certificate for HTTPS, in PEM, with those that vouch for it behind it; read again on SIGHUP.",
+        secret: false,
+        kind: Kind::File(field!(https_certificate)),
+    },
+    Setting {
+        name: "SERVER_HTTPS_KEY_PATH",
+        default: "",
+        about: "The key of that certificate, in PEM, without a password.",
+        secret: false,
+        kind: Kind::File(field!(https_key)),
     },
     Setting {
         name: "SERVER_LOG_LEVEL",

@@ -54,6 +54,10 @@ pub enum Limit {
     HeadBytes,
     /// [`Limits::header_timeout`].
     HeaderTimeout,
+    /// [`Limits::tls_handshake_timeout`].
+    TlsHandshakeTimeout,
+    /// [`Limits::max_tls_handshakes`].
+    TlsHandshakes,
     /// [`Limits::message_timeout`].
     MessageTimeout,
     /// [`Limits::goodbye_timeout`].
@@ -96,7 +100,7 @@ impl Deref for Bounds {
 
 impl Limit {
     /// All there are, in the order in which they are declared.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Sessions,
         Self::HalfOpenSessions,
         Self::SessionsPerNetwork,
@@ -114,6 +118,8 @@ impl Limit {
         Self::Connections,
         Self::HeadBytes,
         Self::HeaderTimeout,
+        Self::TlsHandshakeTimeout,
+        Self::TlsHandshakes,
         Self::MessageTimeout,
         Self::GoodbyeTimeout,
         Self::LingerTimeout,
@@ -139,6 +145,8 @@ impl Limit {
             Self::Connections => "max_connections",
             Self::HeadBytes => "max_head_bytes",
             Self::HeaderTimeout => "header_timeout",
+            Self::TlsHandshakeTimeout => "tls_handshake_timeout",
+            Self::TlsHandshakes => "max_tls_handshakes",
             Self::MessageTimeout => "message_timeout",
             Self::GoodbyeTimeout => "goodbye_timeout",
             Self::LingerTimeout => "linger_timeout",

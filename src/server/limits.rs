@@ -58,6 +58,11 @@ pub struct Limits {
     pub max_headers: usize,
     /// How long an HTTP request's head may take, so that nobody holds a connection with a trickle.
     pub header_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub tls_handshake_timeout: Duration,
+    /// How many TLS handshakes there may be at once; whoever comes then is closed. Each is a connection as well. Enough for
+    /// all clients of a server that comes back, at some 10 KiB each.
+    pub max_tls_handshakes: usize,
     /// How long a WebSocket message may take from its first byte to its last, with whatever comes between
     /// its fragments; as long as a POST.
     pub message_timeout: Duration,
@@ -95,6 +100,8 @@ impl Default for Limits {
             max_head_bytes: 16 << 10,
             max_headers: 64,
             header_timeout: Duration::from_secs(10),
+            tls_handshake_timeout: Duration::from_secs(10),
+            max_tls_handshakes: 2_000,
             message_timeout: Duration::from_secs(20),
             max_payload_packets: 10_000,
             compress_from_bytes: Some(1024),

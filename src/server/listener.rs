@@ -1,7 +1,11 @@
 //! The listener: accepts connections and speaks HTTP on them until it is told to stop.
 
-use super::{Answer, Bounds, Limit, answer::Followed, patience::Patient};
-use futures_util::FutureExt;
+use super::{
+    Answer, Bounds, Limit, Tls,
+    answer::Followed,
+    patience::{Course, Patient},
+};
+use futures_util::{FutureExt, future::join_all};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -19,7 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     select,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -79,6 +83,27 @@ pub fn bind(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
     }
 }
 
+/// Where clients connect, and what they speak there.
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Listener {
+    /// HTTP.
+    pub fn http(tcp: TcpListener) -> Self {
+        Self { tcp, tls: None }
+    }
+
+    /// The same over TLS.
+    pub fn https(tcp: TcpListener, tls: Arc<Tls>) -> Self {
+        Self {
+            tcp,
+            tls: Some(tls),
+        }
+    }
+}
+
 /// Serves `listener` until `shutdown` is ready, then accepts no more, and returns when the requests under
 /// way are answered. How long that may be is the caller's to say. Connections that have left HTTP are their
 /// owners' to end.
@@ -91,116 +116,187 @@ pub async fn serve<H: Handler>(
     bounds: &Arc<Bounds>,
     shutdown: impl Future<Output = ()>,
 ) {
-    // Each connection's task holds a receiver: it hears when to stop, and its drop says that it has.
-    let stop = watch::Sender::new(());
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(bounds.header_timeout)
-        .max_buf_size(bounds.max_head_bytes)
-        .max_headers(bounds.max_headers);
-    let mut shutdown = pin!(shutdown);
-    let mut exhausted = false;
-    let places = Arc::new(Semaphore::new(
-        bounds.max_connections.min(Semaphore::MAX_PERMITS),
-    ));
-    loop {
-        let accepted = select! {
-            accepted = listener.accept() => accepted,
-            () = &mut shutdown => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                // A wildcard listener sees IPv4 peers as IPv6 ones.
-                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                if let Err(error) = stream.set_nodelay(true) {
-                    log::debug!("{peer}: small packets may be delayed: {error}");
-                }
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    log::info!(
-                        "{peer} is turned away: 503 there are as many connections as there may be"
-                    );
-                    bounds.note(Limit::Connections);
-                    tokio::spawn(turn_away(stream, bounds.linger_timeout));
-                    continue;
-                };
-                let (http, handler) = (http.clone(), Arc::clone(&handler));
-                serve_connection(
-                    http,
-                    stop.subscribe(),
-                    stream,
-                    Arc::clone(bounds),
-                    peer,
-                    handler,
-                    place,
-                );
-            }
-            Err(error) if is_of_one_connection(&error) => {
-                log::debug!("a connection was gone before it was accepted: {error}")
-            }
-            Err(error) => {
-                if !exhausted {
-                    log::error!("no connection can be accepted until others end: {error}");
-                }
-                exhausted = true;
-                sleep(EXHAUSTED_PAUSE).await;
-                continue;
-            }
-        }
-        exhausted = false;
-    }
-    drop(listener);
-    stop.send_replace(());
-    stop.closed().await;
+    serve_all([Listener::http(listener)], handler, bounds, shutdown).await;
 }
 
-fn serve_connection<H: Handler>(
-    http: http1::Builder,
-    mut stop: watch::Receiver<()>,
-    stream: TcpStream,
-    bounds: Arc<Bounds>,
-    peer: SocketAddr,
+/// The same on several listeners, with limits that they share.
+///
+/// # Cancel safety
+/// As that of [`serve`].
+pub async fn serve_all<H: Handler>(
+    listeners: impl IntoIterator<Item = Listener>,
     handler: Arc<H>,
-    place: OwnedSemaphorePermit,
+    bounds: &Arc<Bounds>,
+    shutdown: impl Future<Output = ()>,
 ) {
-    tokio::spawn(async move {
-        let has_asked = AtomicBool::new(false);
-        let followed = Arc::new(AtomicBool::new(false));
-        let stream = Patient::new(stream, bounds.write_timeout, Arc::clone(&followed));
-        let service = service_fn(|request| {
-            has_asked.store(true, Ordering::Relaxed);
-            let answer = Arc::clone(&handler).handle(request, peer);
-            answer.map(|answer| {
-                let is_followed = answer.extensions().get::<Followed>().is_some();
-                followed.store(is_followed, Ordering::Relaxed);
-                Ok::<_, Infallible>(answer)
-            })
-        });
-        // Made here, since a task has what it was given and what becomes of that, both, all its life.
-        let mut connection = pin!(
-            http.serve_connection(TokioIo::new(stream), service)
-                .with_upgrades()
-        );
-        let served = select! {
-            // First what has arrived.
-            biased;
-            served = connection.as_mut() => served,
-            _told_to = stop.changed() => {
-                // Half a request is nothing to be answered, and hyper would wait for its rest.
-                if !has_asked.load(Ordering::Relaxed) {
-                    return;
-                }
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = served {
-            log::debug!("{peer}: {error}");
-            reached_by(&error)
-                .into_iter()
-                .for_each(|limit| bounds.note(limit));
+    let site = Site::new(handler, bounds);
+    let accepting = join_all(listeners.into_iter().map(|listener| site.accept(listener)));
+    select! {
+        // Never ends by itself, unless there is no listener.
+        _ = accepting => {}
+        () = shutdown => {}
+    }
+    site.stop.send_replace(());
+    site.stop.closed().await;
+}
+
+/// What the connections of a server share.
+struct Site<H> {
+    http: http1::Builder,
+    handler: Arc<H>,
+    /// Each connection's task holds a receiver: it hears when to stop, and its drop says that it has.
+    stop: watch::Sender<()>,
+    places: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+    bounds: Arc<Bounds>,
+}
+
+impl<H: Handler> Site<H> {
+    fn new(handler: Arc<H>, bounds: &Arc<Bounds>) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(bounds.header_timeout)
+            .max_buf_size(bounds.max_head_bytes)
+            .max_headers(bounds.max_headers);
+        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        Self {
+            http,
+            handler,
+            stop: watch::Sender::new(()),
+            places: permits(bounds.max_connections),
+            handshakes: permits(bounds.max_tls_handshakes),
+            bounds: Arc::clone(bounds),
         }
-        drop(place);
-    });
+    }
+
+    /// Accepts for ever.
+    async fn accept(&self, listener: Listener) {
+        let mut exhausted = false;
+        loop {
+            match listener.tcp.accept().await {
+                Ok((stream, peer)) => self.open(stream, peer, listener.tls.as_deref()),
+                Err(error) if is_of_one_connection(&error) => {
+                    log::debug!("a connection was gone before it was accepted: {error}")
+                }
+                Err(error) => {
+                    if !exhausted {
+                        log::error!("no connection can be accepted until others end: {error}");
+                    }
+                    exhausted = true;
+                    sleep(EXHAUSTED_PAUSE).await;
+                    continue;
+                }
+            }
+            exhausted = false;
+        }
+    }
+
+    fn open(&self, stream: TcpStream, peer: SocketAddr, tls: Option<&Tls>) {
+        // A wildcard listener sees IPv4 peers as IPv6 ones.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        if let Err(error) = stream.set_nodelay(true) {
+            log::debug!("{peer}: small packets may be delayed: {error}");
+        }
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            log::info!("{peer} is turned away: 503 there are as many connections as there may be");
+            self.bounds.note(Limit::Connections);
+            // Over TLS there would have to be a handshake first.
+            if tls.is_none() {
+                tokio::spawn(turn_away(stream, self.bounds.linger_timeout));
+            }
+            return;
+        };
+        let connection = Connection {
+            http: self.http.clone(),
+            handler: Arc::clone(&self.handler),
+            stop: self.stop.subscribe(),
+            bounds: Arc::clone(&self.bounds),
+            peer,
+            place,
+        };
+        let course = Arc::<Course>::default();
+        let stream = Patient::new(stream, self.bounds.write_timeout, Arc::clone(&course));
+        let Some(tls) = tls else {
+            connection.serve(stream, course);
+            return;
+        };
+        match Arc::clone(&self.handshakes).try_acquire_owned() {
+            Ok(turn) => tls.open(stream, course, turn, connection),
+            Err(_full) => {
+                log::info!(
+                    "{peer} is turned away: there are as many TLS handshakes under way as there may be"
+                );
+                self.bounds.note(Limit::TlsHandshakes);
+            }
+        }
+    }
+}
+
+/// All that a connection is served with, but its stream.
+pub(super) struct Connection<H> {
+    http: http1::Builder,
+    handler: Arc<H>,
+    pub(super) stop: watch::Receiver<()>,
+    pub(super) bounds: Arc<Bounds>,
+    pub(super) peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+}
+
+impl<H: Handler> Connection<H> {
+    /// Speaks HTTP on `stream`, under which there is one that is told its `course`.
+    pub(super) fn serve<S>(self, stream: S, course: Arc<Course>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self {
+            http,
+            handler,
+            mut stop,
+            bounds,
+            peer,
+            place,
+        } = self;
+        tokio::spawn(async move {
+            let has_asked = AtomicBool::new(false);
+            let service = service_fn(|request| {
+                has_asked.store(true, Ordering::Relaxed);
+                let answer = Arc::clone(&handler).handle(request, peer);
+                answer.map(|answer| {
+                    let is_followed = answer.extensions().get::<Followed>().is_some();
+                    course.is_followed.store(is_followed, Ordering::Relaxed);
+                    Ok::<_, Infallible>(answer)
+                })
+            });
+            // Made here, since a task has what it was given and what becomes of that, both, all its life.
+            let mut connection = pin!(
+                http.serve_connection(TokioIo::new(stream), service)
+                    .with_upgrades()
+            );
+            let served = select! {
+                // First what has arrived.
+                biased;
+                served = connection.as_mut() => served,
+                _told_to = stop.changed() => {
+                    // Half a request is nothing to be answered, and hyper would wait for its rest.
+                    if !has_asked.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            match served {
+                Ok(()) => course.has_left.store(true, Ordering::Relaxed),
+                Err(error) => {
+                    log::debug!("{peer}: {error}");
+                    reached_by(&error)
+                        .into_iter()
+                        .for_each(|limit| bounds.note(limit));
+                }
+            }
+            drop(place);
+        });
+    }
 }
 
 /// The limit at which a connection has ended.

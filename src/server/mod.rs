@@ -4,6 +4,7 @@
 //!
 //! * `listener`: accepts, and hands each HTTP request to a handler; knows when to stop. `patience`: for how long it waits
 //!   for who takes nothing.
+//! * `tls`: what encrypts connections, with the feature of that name.
 //! * `engine`: the Engine.IO endpoint. Judges a request, asks the [`Admission`], opens sessions, finds those
 //!   that are open, or refuses.
 //! * `endpoint`: an engine and nothing else, as a server of its own; `handshake`: the request that opened a session.
@@ -64,6 +65,8 @@ mod session_name;
 mod sessions;
 mod stage;
 mod stream;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
 mod transport;
 mod websocket;
 mod wire;
@@ -80,10 +83,11 @@ pub use engine::{Engine, Settings};
 pub use handshake::{Anyone, Handshake};
 pub use ledger::{Ledger, TooMuch};
 pub use limits::Limits;
-pub use listener::{Handler, bind, serve};
+pub use listener::{Handler, Listener, bind, serve, serve_all};
 pub use meter::{Meter, Outcome};
 pub use network::Network;
 pub use proxies::{Proxies, Shown};
 pub use raw_websocket::{Ended, RawWebSocket};
 pub use sessions::Sessions;
 pub use stage::Stage;
+pub use tls::{CertificateError, CertificateFile, Tls};

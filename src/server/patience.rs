@@ -1,7 +1,7 @@
 //! Patience: how long a peer may take nothing of an answer.
 //!
 //! hyper waits for ever, and who asks for much and reads nothing would hold it, and a stream's place, as long. A
-//! connection that has left HTTP is taken out of this: its session has a clock of its own.
+//! connection that has left HTTP is taken out of this, or, under TLS, stays and is let be: its session has a clock of its own.
 //!
 //! Here, too, because hyper writes here: an answer behind which more is sent at once need not leave alone.
 
@@ -24,24 +24,35 @@ use tokio::{
 
 use super::stream;
 
+/// Where a connection is on its way, told by whoever speaks HTTP on it.
+#[derive(Default)]
+pub(super) struct Course {
+    /// What is written next is followed by more at once.
+    pub(super) is_followed: AtomicBool,
+    /// It is no HTTP any more.
+    pub(super) has_left: AtomicBool,
+}
+
 /// A TCP connection that fails when its peer takes nothing for too long.
 pub(super) struct Patient {
     stream: TcpStream,
     patience: Duration,
     /// Goes off when patience is at its end; there while the peer takes nothing.
     end: Option<Pin<Box<Sleep>>>,
-    /// What is written now is followed by more at once.
-    followed: Arc<AtomicBool>,
+    /// The kernel was told to reset the connection if it is dropped now.
+    is_reset_on_drop: bool,
+    course: Arc<Course>,
 }
 
 impl Patient {
-    /// While `followed`, the kernel may wait with what is written until there is more.
-    pub(super) fn new(stream: TcpStream, patience: Duration, followed: Arc<AtomicBool>) -> Self {
+    /// With what is followed the kernel may wait until there is more.
+    pub(super) fn new(stream: TcpStream, patience: Duration, course: Arc<Course>) -> Self {
         Self {
             stream,
             patience,
             end: None,
-            followed,
+            is_reset_on_drop: false,
+            course,
         }
     }
 
@@ -55,6 +66,11 @@ impl Patient {
         outcome: Poll<io::Result<T>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
+        if self.course.has_left.load(Ordering::Relaxed) {
+            self.end = None;
+            self.reset_on_drop(outcome.is_pending());
+            return outcome;
+        }
         if outcome.is_ready() {
             self.end = None;
             return outcome;
@@ -62,9 +78,17 @@ impl Patient {
         let patience = self.patience;
         let end = self.end.get_or_insert_with(|| Box::pin(sleep(patience)));
         end.as_mut().poll(context).map(|()| {
-            stream::reset_on_drop(&self.stream);
+            self.reset_on_drop(true);
             Err(io::ErrorKind::TimedOut.into())
         })
+    }
+
+    /// Lets the kernel forget what the peer does not take, if the connection is dropped as long as it takes nothing.
+    fn reset_on_drop(&mut self, is_stalled: bool) {
+        if self.is_reset_on_drop != is_stalled {
+            self.is_reset_on_drop = is_stalled;
+            stream::reset_on_drop(&self.stream, is_stalled);
+        }
     }
 }
 
@@ -93,9 +117,14 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = match self.followed.load(Ordering::Relaxed) {
-            true => stream::poll_write_more(&self.stream, context, slices),
-            false => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
+        let is_followed = &self.course.is_followed;
+        let written = if is_followed.load(Ordering::Relaxed) {
+            let written = stream::poll_write_more(&self.stream, context, slices);
+            // What follows is not followed itself.
+            is_followed.store(written.is_pending(), Ordering::Relaxed);
+            written
+        } else {
+            Pin::new(&mut self.stream).poll_write_vectored(context, slices)
         };
         self.bounded(written, context)
     }

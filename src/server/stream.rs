@@ -1,6 +1,6 @@
 //! The stream: the connection under a WebSocket.
 //!
-//! Nearly always it is a TCP socket, taken back from hyper as it was, out of our listener's hands or a program's own. A program that mounts the engine in a hyper server of
+//! Nearly always it is a TCP socket, taken back from hyper as it was, out of our listener's hands or a program's own. But the listener may speak TLS, and a program that mounts the engine in a hyper server of
 //! its own may serve whatever it likes: TLS, a Unix socket, TCP in a wrapper that counts. Then hyper keeps it, behind a
 //! pointer, and some things differ: a call goes through that pointer; a stream that takes only one slice at a time gets
 //! small frames gathered in one; what it holds back itself counts as taken by the peer, until it has to be flushed; and
@@ -61,14 +61,15 @@ impl Stream {
     /// reset. Otherwise it keeps that for minutes, in case the peer still reads. Of what is not TCP, its owner decides.
     pub(super) fn reset_on_drop(&self) {
         if let Self::Tcp(stream) = self {
-            reset_on_drop(stream);
+            reset_on_drop(stream, true);
         }
     }
 }
 
-/// The same for a connection that has not left HTTP.
-pub(super) fn reset_on_drop(stream: &TcpStream) {
-    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+/// The same for a connection that is not taken back, or not any more.
+pub(super) fn reset_on_drop(stream: &TcpStream, is_reset: bool) {
+    let linger = is_reset.then_some(Duration::ZERO);
+    if let Err(error) = SockRef::from(stream).set_linger(linger) {
         log::debug!("a connection is left to the kernel: {error}");
     }
 }

@@ -96,9 +96,14 @@ impl fmt::Display for UserFileError {
                     ErrorKind::ResourceBusy => {
                         f.write_str(" (a file mounted alone cannot be replaced: mount its folder)")
                     }
-                    ErrorKind::PermissionDenied => {
-                        f.write_str(" (it belongs to the user that runs the server)")
-                    }
+                    ErrorKind::PermissionDenied => f.write_str(
+                        ": it and its folder must belong to the user that runs the server (`chown`), or USERS_FILE must name another place",
+                    ),
+                    ErrorKind::ReadOnlyFilesystem => f.write_str(
+                        ": its folder must be one that can be written, such as a volume; mount one there, or let USERS_FILE name one",
+                    ),
+                    ErrorKind::NotADirectory => f.write_str(": let USERS_FILE name a file in a folder"),
+                    ErrorKind::StorageFull => f.write_str(": make room there"),
                     _ => Ok(()),
                 }
             }
