@@ -88,7 +88,7 @@ function container(t) {
 
 const statically = process.env.ROLLCALL_STATIC_BIN && process.getuid() === 0;
 
-test("in an empty file system, as its user, it makes its users, answers, and ends", { skip: !statically && "needs a static build, and root" }, async (t) => {
+test("in an empty file system, as its user, it makes its users, answers, is healthy, and ends", { skip: !statically && "needs a static build, and root" }, async (t) => {
   const { folder, start, run } = container(t);
   const child = run(start, { SERVER_PORT: "0", SERVER_HOST: "127.0.0.1" });
   t.after(() => child.kill("SIGKILL"));
@@ -96,15 +96,20 @@ test("in an empty file system, as its user, it makes its users, answers, and end
   child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
   const lines = createInterface({ input: child.stdout });
   const [line] = await within(DEADLINE_MS, () => `its first line; it said ${stderr}`, once(lines, "line"));
-  const [, url] = /^Rollcall listening on (http:\/\/127\.0\.0\.1:\d+)$/.exec(line);
+  const [, url, port] = /^Rollcall listening on (http:\/\/127\.0\.0\.1:(\d+))$/.exec(line);
   assert.equal((await fetch(`${url}/api/status`)).status, 200);
   const users = path.join(folder, "data/users.json");
   assert.equal(fs.statSync(users).mode & 0o777, 0o600);
   assert.equal(fs.statSync(users).uid, 1000);
 
+  const health = /--interval=\S+ --timeout=\S+ --start-period=\S+ CMD (.*)$/.exec(of(image, "HEALTHCHECK")[0])[1];
+  const checked = async (env) => (await within(DEADLINE_MS, "the health check", once(run(JSON.parse(health), env), "close")))[0];
+  assert.equal(await checked({ SERVER_PORT: port, SERVER_HOST: "127.0.0.1" }), 0);
+
   const [signal] = of(image, "STOPSIGNAL");
   child.kill(signal);
   assert.deepEqual(await within(DEADLINE_MS, "its end", once(child, "close")), [0, null], stderr);
+  assert.equal(await checked({ SERVER_PORT: port, SERVER_HOST: "127.0.0.1" }), 1);
 });
 
 /** An engine that can build, if there is one. */
