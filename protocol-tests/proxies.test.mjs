@@ -5,7 +5,7 @@ import { once } from "node:events";
 import http from "node:http";
 import { TRANSPORTS } from "./support/client.mjs";
 import { Player } from "./support/player.mjs";
-import { PROXIES, Proxy } from "./support/proxy.mjs";
+import { PROXIES, Proxy } from "./support/reverse-proxy.mjs";
 import { serverTest } from "./support/server.mjs";
 import { Reader } from "./support/stream.mjs";
 import { DEADLINE_MS, within } from "./support/wait.mjs";
