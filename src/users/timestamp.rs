@@ -24,6 +24,14 @@ impl Timestamp {
             .then(|| Timestamp(text.to_owned()))
     }
 
+    /// A time as a database has it, in the form that JSON has: `2026-11-23 21:43:21`, which is UTC,
+    /// becomes `2026-11-23T21:43:21.000Z`. What is no such time becomes the beginning of 1970.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn of_database(text: &str) -> Timestamp {
+        let time = humantime::parse_rfc3339_weak(text).unwrap_or(SystemTime::UNIX_EPOCH);
+        Timestamp(humantime::format_rfc3339_millis(time).to_string())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
