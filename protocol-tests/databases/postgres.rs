@@ -60,10 +60,13 @@ fn is_root() -> bool {
 /// The server refuses to be root's, so as Debian's user for it.
 fn command(name: &str) -> Command {
     let program = program(name);
+    let mut command = Command::new(if is_root() { "setpriv" } else { "env" });
+    // Wherever that user may go.
+    command.current_dir("/");
     if !is_root() {
-        return Command::new(program);
+        command.arg(program);
+        return command;
     }
-    let mut command = Command::new("setpriv");
     command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
     command.arg(program);
     command

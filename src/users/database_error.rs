@@ -12,9 +12,8 @@ pub struct DatabaseError {
 
 /// The kind of trouble: the log tells of another one anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub enum Trouble {
     /// This build does not read such a database.
-    #[cfg_attr(all(feature = "postgres", feature = "sqlite"), expect(dead_code))]
     NotBuilt,
     /// Nothing answers there, or it does not answer in time.
     Unreachable,
@@ -36,7 +35,6 @@ pub(super) enum Trouble {
     Other,
 }
 
-#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), expect(dead_code))]
 impl DatabaseError {
     /// `setting` is the name of the one to look at, or several; `problem` says what was found and what was expected.
     pub(super) fn new(
@@ -51,7 +49,8 @@ impl DatabaseError {
         }
     }
 
-    pub(super) fn trouble(&self) -> Trouble {
+    /// Of which kind it is.
+    pub fn trouble(&self) -> Trouble {
         self.trouble
     }
 }

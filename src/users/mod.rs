@@ -52,7 +52,7 @@ mod user_file;
 mod user_file_error;
 
 pub use database::open_database;
-pub use database_error::DatabaseError;
+pub use database_error::{DatabaseError, Trouble};
 pub use database_place::{DatabasePlace, DatabaseTiming, PostgresPlace, PostgresTls};
 pub use directory::{Directory, Following, Lookup, Readiness, Unavailable};
 pub use document::{Broken, Document};

@@ -1,7 +1,6 @@
 //! What stands for `database` in a build that reads none: the configuration refuses to ask for one.
 
-use super::database_error::Trouble;
-use super::{DatabaseError, DatabasePlace, DatabaseTiming, Directory};
+use super::{DatabaseError, DatabasePlace, DatabaseTiming, Directory, Trouble};
 use std::sync::Arc;
 
 /// Impossible.

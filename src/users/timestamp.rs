@@ -13,7 +13,12 @@ pub struct Timestamp(String);
 impl Timestamp {
     /// The present, to the millisecond.
     pub fn now() -> Timestamp {
-        Timestamp(humantime::format_rfc3339_millis(SystemTime::now()).to_string())
+        Timestamp::at(SystemTime::now())
+    }
+
+    /// This time, to the millisecond.
+    pub fn at(time: SystemTime) -> Timestamp {
+        Timestamp(humantime::format_rfc3339_millis(time).to_string())
     }
 
     /// Takes a time in UTC as it is written: `T` or a space before the time of day, which may have
@@ -22,14 +27,6 @@ impl Timestamp {
         humantime::parse_rfc3339_weak(text)
             .is_ok()
             .then(|| Timestamp(text.to_owned()))
-    }
-
-    /// A time as a database has it, in the form that JSON has: `2026-11-23 21:43:21`, which is UTC,
-    /// becomes `2026-11-23T21:43:21.000Z`. What is no such time becomes the beginning of 1970.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(super) fn of_database(text: &str) -> Timestamp {
-        let time = humantime::parse_rfc3339_weak(text).unwrap_or(SystemTime::UNIX_EPOCH);
-        Timestamp(humantime::format_rfc3339_millis(time).to_string())
     }
 
     /// The text.

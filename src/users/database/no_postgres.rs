@@ -1,7 +1,6 @@
 //! What stands for `postgres` in a build without that feature: nobody can ask for it.
 
-use super::super::database_error::Trouble;
-use super::super::{DatabaseError, PostgresPlace};
+use super::super::{DatabaseError, PostgresPlace, Trouble};
 use super::question::Question;
 use super::source::{Answer, Source};
 use std::{convert::Infallible, fmt};

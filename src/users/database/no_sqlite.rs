@@ -1,7 +1,6 @@
 //! What stands for `sqlite` in a build without that feature: nobody can ask for it.
 
-use super::super::DatabaseError;
-use super::super::database_error::Trouble;
+use super::super::{DatabaseError, Trouble};
 use super::question::Question;
 use super::source::{Answer, Source};
 use std::{convert::Infallible, fmt, path::PathBuf};

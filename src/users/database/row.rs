@@ -2,6 +2,7 @@
 
 use super::super::user::MAX_USER_ID;
 use super::super::{ApiKey, KeyDigest, PasswordHash, Role, Timestamp, User, UserId};
+use std::time::UNIX_EPOCH;
 
 /// A row, as every engine can tell it.
 #[derive(Clone, Default)]
@@ -40,13 +41,18 @@ impl Row {
                 username: self.username,
                 role: role(&self.role),
                 activated: self.is_activated,
-                deleted_at: self.deleted_at.as_deref().map(Timestamp::of_database),
+                deleted_at: self.deleted_at.as_deref().map(time),
                 key_digest: key.as_deref().map_or(KeyDigest::NONE, KeyDigest::of),
             },
             key: key.as_deref().and_then(ApiKey::parse),
             password: self.password.as_deref().and_then(PasswordHash::parse),
         })
     }
+}
+
+/// A time as a database has it, `2026-11-23 21:43:21` in UTC. What is no such time is a long time ago.
+fn time(text: &str) -> Timestamp {
+    Timestamp::at(humantime::parse_rfc3339_weak(text).unwrap_or(UNIX_EPOCH))
 }
 
 /// A role that is not known is the lowest.

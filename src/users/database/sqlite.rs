@@ -5,8 +5,7 @@
 //! files that readers and writers share. They are not changed (`readonly_shm`), and where there are none SQLite is not
 //! asked, since it would make one even so.
 
-use super::super::DatabaseError;
-use super::super::database_error::Trouble;
+use super::super::{DatabaseError, Trouble};
 use super::question::{COLUMNS, KEY_COLUMNS, KeyColumn, Question, TABLE};
 use super::row::Row;
 use super::source::{Answer, Source};

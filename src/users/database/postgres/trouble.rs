@@ -1,7 +1,6 @@
 //! What is wrong with a PostgreSQL database, in the operator's words: each names the setting to look at.
 
-use super::super::super::database_error::Trouble;
-use super::super::super::{DatabaseError, PostgresPlace};
+use super::super::super::{DatabaseError, PostgresPlace, Trouble};
 use super::super::question::{COLUMNS, KEY_COLUMNS, TABLE};
 use std::{error::Error, fmt};
 use tokio_postgres::error::SqlState;
