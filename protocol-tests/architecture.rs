@@ -136,6 +136,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
         "docs/architecture.md",
         "docs/dependencies.md",
         "docs/deploy.md",
+        "docs/gamevault.md",
         "docs/library.md",
         "docs/performance.md",
         "docs/prior-bugs.md",
@@ -329,6 +330,16 @@ fn dependencies_stay_few_and_explained() {
         library.len(),
         daemon.len()
     );
+    assert!(
+        page.contains(&counts),
+        "docs/dependencies.md should say: {counts}"
+    );
+    // Each alone; the engines come with them.
+    let sqlite = crates(&["--features", "sqlite"]).len();
+    let postgres = crates(&["--features", "postgres"]).len();
+    assert!(sqlite <= 80, "with sqlite it has {sqlite} crates");
+    assert!(postgres <= 112, "with postgres it has {postgres} crates");
+    let counts = format!("With `sqlite` it is {sqlite}, with `postgres` {postgres}");
     assert!(
         page.contains(&counts),
         "docs/dependencies.md should say: {counts}"

@@ -122,6 +122,19 @@ fn the_defaults() {
         cors_allowed_origins: Vec::new(),
         online_activities_disabled: false,
         users_file: "data/users.json".into(),
+        database_system: None,
+        sqlite_folder: "/db".into(),
+        database_host: "localhost".to_owned(),
+        database_port: 5432,
+        database_username: String::new(),
+        database_password: None,
+        database_name: "gamevault".to_owned(),
+        database_tls: false,
+        database_tls_checked: true,
+        database_tls_authorities: None,
+        database_wait: Duration::ZERO,
+        database_stale: Duration::from_secs(600),
+        auth_seed: None,
         client_bundle_dir: None,
         max_sessions: 10_000,
         max_half_open_sessions: 10_000,
@@ -328,7 +341,7 @@ fn all_errors_are_told_at_once() {
         ("SERVER_PORT", "x"),
         ("USERS_FILE", "y"),
         ("ENGINE_PING_TIMEOUT_MS", "z"),
-        ("DB_SYSTEM", "SQLITE"),
+        ("DB_SYSTEM", "MYSQL"),
     ]);
     let errors = errors.expect_err("three");
     let names: Vec<&str> = errors
@@ -337,16 +350,10 @@ fn all_errors_are_told_at_once() {
         .collect();
     assert_eq!(
         names,
-        ["SERVER_PORT", "ENGINE_PING_TIMEOUT_MS", "DB_SYSTEM"]
+        ["SERVER_PORT", "DB_SYSTEM", "ENGINE_PING_TIMEOUT_MS"]
     );
     assert!(
-        errors.contains(
-            "DB_SYSTEM is \"SQLITE\", but this build reads its users from USERS_FILE only"
-        ),
-        "{errors}"
-    );
-    assert!(
-        errors.contains("the feature `sqlite` or `postgres`"),
+        errors.contains("DB_SYSTEM is \"MYSQL\"; accepted: SQLITE, which needs a build with"),
         "{errors}"
     );
 }
@@ -379,6 +386,20 @@ fn https_is_refused_by_a_build_without_it_and_its_other_settings_say_nothing() {
         ("SERVER_HTTPS_CERT_PATH", "/nowhere"),
     ]);
     assert_eq!(others.map(|config| config.https_port), Ok(443));
+}
+
+#[test]
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+fn a_database_that_the_build_cannot_read_is_refused() {
+    for (value, feature) in [("SQLITE", "sqlite"), ("postgresql", "postgres")] {
+        assert_eq!(
+            config(&[("DB_SYSTEM", value)]).expect_err("lacking"),
+            format!(
+                "DB_SYSTEM is {value:?}, but this build cannot read such a database: unset DB_SYSTEM to have the users in \
+                 USERS_FILE, or run a build with the feature `{feature}`"
+            )
+        );
+    }
 }
 
 #[test]
@@ -712,6 +733,19 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "SERVER_CORS_ALLOWED_ORIGINS=",
             "SERVER_ONLINE_ACTIVITIES_DISABLED=false",
             "USERS_FILE=data/users.json",
+            "DB_SYSTEM=",
+            "VOLUMES_SQLITEDB=/db",
+            "DB_HOST=localhost",
+            "DB_PORT=5432",
+            "DB_USERNAME=",
+            "DB_PASSWORD=",
+            "DB_DATABASE=gamevault",
+            "DB_TLS_ENABLED=false",
+            "DB_TLS_REJECT_UNAUTHORIZED_ENABLED=true",
+            "DB_TLS_CA_CERTIFICATE_PATH=",
+            "DB_WAIT_SECONDS=0",
+            "DB_STALE_SECONDS=600",
+            "AUTH_SEED=",
             "AUTH_CONNECT_PAYLOAD_ENABLED=false",
             "AUTH_MAX_FAILURES_PER_MINUTE=30",
             "TRUSTED_PROXIES=",

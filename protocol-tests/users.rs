@@ -415,19 +415,16 @@ async fn users_are_found_by_key_by_id_and_in_order() -> TestResult {
     let folder = Folder::with(format!("\u{feff}{content}")); // some editors leave a byte order mark
     let directory: Arc<dyn Directory> = Arc::new(FileDirectory::open(folder.file())?);
 
-    let bob = directory
-        .by_key(KeyDigest::of(&key('b')))
-        .await?
-        .expect("bob");
+    let bob = directory.by_key(&key('b')).await?.expect("bob");
     assert_eq!(
         (bob.id, bob.username.as_str(), bob.role),
         (2, "bob", Role::User)
     );
     assert!(directory.is_current(&bob));
-    assert_eq!(directory.by_key(KeyDigest::of(&key('B'))).await?, None);
-    assert_eq!(directory.by_key(KeyDigest::of("")).await?, None);
+    assert_eq!(directory.by_key(&key('B')).await?, None);
+    assert_eq!(directory.by_key("").await?, None);
     let carol = directory
-        .by_key(KeyDigest::of(&key('c')))
+        .by_key(&key('c'))
         .await?
         .expect("removed users are found too");
     assert!(carol.is_deleted() && !directory.is_current(&carol));
@@ -871,14 +868,8 @@ async fn a_change_is_taken_over_and_told_twice() -> TestResult {
             .watch(move || called.send(tokio::time::Instant::now()).expect("heard"))
             .await;
     });
-    let bob = directory
-        .by_key(KeyDigest::of(&key('b')))
-        .await?
-        .expect("bob");
-    let alice = directory
-        .by_key(KeyDigest::of(&key('a')))
-        .await?
-        .expect("alice");
+    let bob = directory.by_key(&key('b')).await?.expect("bob");
+    let alice = directory.by_key(&key('a')).await?.expect("alice");
     type Change = fn(&mut Document) -> Result<(), EditError>;
     let changes: [(Change, bool); 4] = [
         (|document| document.set_activated("bob", false), false),
@@ -914,10 +905,7 @@ async fn while_the_file_is_bad_the_old_users_stay_and_the_log_says_why_once() ->
     let watch = tokio::spawn(async move {
         watched.watch(move || called.send(()).expect("heard")).await;
     });
-    let bob = directory
-        .by_key(KeyDigest::of(&key('b')))
-        .await?
-        .expect("bob");
+    let bob = directory.by_key(&key('b')).await?.expect("bob");
 
     // Broken, broken in another version, and gone: each is logged once, and stays so for several looks.
     let bad: [&dyn Fn() -> std::io::Result<()>; 3] = [
@@ -969,7 +957,8 @@ async fn while_the_file_is_bad_the_old_users_stay_and_the_log_says_why_once() ->
 fn lookups_in_memory_are_ready_at_once() -> TestResult {
     let folder = Folder::with(alice_and_bob());
     let directory = FileDirectory::open(folder.file())?;
-    let lookup = pin!(directory.by_key(KeyDigest::of(&key('a'))));
+    let key = key('a');
+    let lookup = pin!(directory.by_key(&key));
     let Poll::Ready(found) = lookup.poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("not ready")
     };

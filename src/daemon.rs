@@ -1,7 +1,9 @@
 //! The daemon: all of it put together.
 
 use crate::{
-    api::{self, Activities, Api, Authenticator, Metrics, Monitoring, SocketIoEngine, Streams},
+    api::{
+        self, Activities, Api, Authenticator, Metrics, Monitoring, SocketIoEngine, Streams, Tokens,
+    },
     cli,
     config::{Config, LogFormat, MetricsPlace, unknown_variables},
     engineio::Timing,
@@ -14,7 +16,10 @@ use crate::{
         Settings, Tls,
     },
     socketio::{self, SocketIo, Sockets},
-    users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
+    users::{
+        ApiKey, DatabaseError, Directory, FileDirectory, User, UserFile, UserFileError,
+        open_database,
+    },
     webhooks::{Pace, TlsError, Webhooks},
 };
 use hyper::header::{HeaderValue, InvalidHeaderValue};
@@ -94,6 +99,13 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         ..defaults
     };
     let tls = https::open(config).map_err(StartError::Https)?;
+    let mut signals = Signals::new().map_err(StartError::Runtime)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Runtime)?;
+    // Before anyone can connect, and would have to wait for it.
+    let database = select! {
+        database = open_users_elsewhere(config) => database?,
+        () = signals.told_to_stop() => return Ok(()),
+    };
     let listener = bind(config.server_host, "SERVER_PORT", config.server_port)?;
     let address = listener.local_addr().map_err(StartError::Runtime)?;
     let mut listeners = vec![Listener::http(listener)];
@@ -110,17 +122,20 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         MetricsPlace::MainPort | MetricsPlace::Nowhere => None,
     };
     // Not before there is a place to listen: the first start prints its key only once.
-    let (directory, first_key) = open_users(&config.users_file)?;
-    let mut signals = Signals::new().map_err(StartError::Runtime)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Runtime)?;
+    let (directory, first_key) = match database {
+        Some(directory) => (directory, None),
+        None => open_users(&config.users_file)?,
+    };
 
-    let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
     let max_failures = at_most(config.max_failures_per_minute);
-    let authenticator = Authenticator::new(Arc::clone(&users), max_failures);
-    let online = (!config.online_activities_disabled)
-        .then(|| go_online(config, &directory, &limits, authenticator.clone()))
-        .transpose()
-        .map_err(StartError::Users)?;
+    let tokens = config.auth_seed.as_ref();
+    let tokens = tokens.map(|seed| Tokens::of_seed(seed.reveal()));
+    let authenticator =
+        Authenticator::new(Arc::clone(&directory), max_failures).take_tokens(tokens);
+    let online = match config.online_activities_disabled {
+        true => None,
+        false => Some(go_online(config, &directory, &limits, authenticator.clone()).await?),
+    };
     if let (Some(online), Some(webhooks)) = (&online, &webhooks) {
         online
             .hub
@@ -147,13 +162,13 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         online.as_ref().map(Online::metrics),
     );
     let are_apart = config.metrics != MetricsPlace::MainPort;
-    let monitoring = Arc::new(Monitoring::new(metrics, Arc::clone(&users), are_apart));
+    let monitoring = Arc::new(Monitoring::new(metrics, Arc::clone(&directory), are_apart));
     let api = Api::new(
         engine.clone(),
         client_bundle,
         activities,
         hub,
-        users,
+        Arc::clone(&directory),
         authenticator,
         Arc::clone(&monitoring),
     );
@@ -211,7 +226,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         select! {
             () = signals.told_to_stop() => {}
             // Never ends by itself.
-            () = follow_users(&directory, online.as_ref()) => {}
+            () = follow_users(&*directory, online.as_ref()) => {}
             () = keep_time(online.as_ref()) => {}
             () = follow_certificate(&mut hangup, tls.as_ref()) => {}
             () = notifier.keep_alive() => {}
@@ -233,8 +248,17 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The users, and the key of the first one if there were none.
-fn open_users(path: &Path) -> Result<(Arc<FileDirectory>, Option<ApiKey>), StartError> {
+/// The users of a GameVault, if that is what the operator wants. Waits for its database as long as it may.
+async fn open_users_elsewhere(config: &Config) -> Result<Option<Arc<dyn Directory>>, StartError> {
+    let Some((place, timing)) = cli::database(config) else {
+        return Ok(None);
+    };
+    let directory = open_database(place, timing).await;
+    directory.map(Some).map_err(StartError::Database)
+}
+
+/// The users in the user file, and the key of the first one if there were none.
+fn open_users(path: &Path) -> Result<(Arc<dyn Directory>, Option<ApiKey>), StartError> {
     let first_key = match FileDirectory::open(path) {
         Ok(directory) => return Ok((Arc::new(directory), None)),
         Err(UserFileError::Missing { .. }) => match UserFile::new(path).create_with_admin() {
@@ -294,13 +318,12 @@ impl Online {
     }
 }
 
-fn go_online(
+async fn go_online(
     config: &Config,
-    directory: &Arc<FileDirectory>,
+    directory: &Arc<dyn Directory>,
     limits: &Limits,
     authenticator: Authenticator,
-) -> Result<Online, UserFileError> {
-    let users: Arc<dyn Directory> = Arc::clone(directory) as Arc<dyn Directory>;
+) -> Result<Online, StartError> {
     let hub = Hub::new(
         RING,
         Rules {
@@ -311,15 +334,20 @@ fn go_online(
     // A task of its own, which is woken by nothing but news.
     let herald = Arc::clone(&hub);
     tokio::spawn(async move { herald.herald().await });
-    let keeper = Keeper::open(Arc::clone(&hub), &UserFile::new(&config.users_file))?;
-    expel(&hub, directory);
+    let keeper = Keeper::open(Arc::clone(&hub), &UserFile::new(&config.users_file));
+    let keeper = keeper.map_err(StartError::Users)?;
+    match directory.learn(hub.users()).await {
+        Ok(()) => expel(&hub, &**directory),
+        // They are looked up again with all others.
+        Err(error) => log::warn!("who was here before is believed for now: {error}"),
+    }
     let streams = Streams::new(
         Arc::clone(&hub),
-        Arc::clone(&users),
+        Arc::clone(directory),
         config.max_streams,
         STREAM_HEARTBEAT.min(config.ping_interval),
     );
-    let gateway = Gateway::new(Arc::clone(&hub)).with_keys_of(Arc::clone(&users));
+    let gateway = Gateway::new(Arc::clone(&hub)).with_keys_of(Arc::clone(directory));
     let authenticator = authenticator.let_key_follow(config.auth_connect_payload);
     let timing = Timing {
         ping_interval: config.ping_interval,
@@ -362,7 +390,7 @@ fn memory(config: &Config) -> Result<Arc<Hub>, UserFileError> {
 }
 
 /// Whoever may not come in, or not with the key that it had, does nothing any more.
-fn expel(hub: &Hub, directory: &FileDirectory) {
+fn expel(hub: &Hub, directory: &dyn Directory) {
     if let Err(error) = hub.expel(|user_id| directory.key_of(user_id)) {
         log::error!("the end of an activity was not told: {error}");
     }
@@ -383,7 +411,7 @@ fn webhooks(config: &Config) -> Result<Option<Arc<Webhooks>>, TlsError> {
 }
 
 /// Keeps up with the users for ever: whoever was removed, deactivated or got another key is disconnected.
-async fn follow_users(directory: &FileDirectory, online: Option<&Online>) {
+async fn follow_users(directory: &dyn Directory, online: Option<&Online>) {
     let sweep = || {
         let Some(Online {
             engine,
@@ -408,7 +436,9 @@ async fn follow_users(directory: &FileDirectory, online: Option<&Online>) {
         }
         expel(hub, directory);
     };
-    directory.watch(sweep).await;
+    // What they said may hold though nobody is connected.
+    let others = || online.map_or_else(Vec::new, |online| online.hub.users());
+    directory.follow(&others, &sweep).await;
 }
 
 /// Lets come to pass what falls due, and writes down what is known, for ever.
@@ -561,6 +591,8 @@ impl Signals {
 pub enum StartError {
     /// There are no usable users.
     Users(UserFileError),
+    /// The database with the users cannot be asked.
+    Database(DatabaseError),
     /// There is no such client bundle.
     ClientBundle(ClientBundleError),
     /// There can be no webhooks.
@@ -595,6 +627,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Users(error) => error.fmt(f),
+            Self::Database(error) => error.fmt(f),
             Self::ClientBundle(error) => write!(f, "CLIENT_BUNDLE_DIR: {error}"),
             Self::Webhooks(error) => write!(f, "WEBHOOK_URL: {error}"),
             Self::Origin(error) => write!(f, "SERVER_CORS_ALLOWED_ORIGINS cannot be used: {error}"),

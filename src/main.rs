@@ -34,7 +34,7 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::Help => cli::print(&mut out, &cli::help())?,
         Command::Version => cli::print(&mut out, &format!("rollcall {}\n", cli::VERSION))?,
         Command::Users(command) => {
-            cli::run_users(command, &configuration()?.users_file, io::stdin(), &mut out)?
+            cli::run_users(command, &configuration()?, io::stdin(), &mut out)?
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Who asks?
 
+use super::{BadToken, Tokens};
 use crate::{
     server::{Admission, Denied, Ledger, Network, Owner, TooMuch},
     users::{Directory, KeyDigest, NoEntry, User},
@@ -7,18 +8,21 @@ use crate::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{
     HeaderMap, StatusCode,
-    header::{AUTHORIZATION, HeaderName},
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
     http::request::Parts,
 };
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::time::sleep;
 
 /// The header that carries a key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The same for GameVault up to version 14.
+const SOCKET_SECRET: HeaderName = HeaderName::from_static("x-socket-secret");
 
 /// Finds out who sent a request.
 #[derive(Clone)]
@@ -26,6 +30,8 @@ pub struct Authenticator {
     directory: Arc<dyn Directory>,
     /// Whether a session may be opened without a key, to be shown by the CONNECT.
     key_may_follow: bool,
+    /// None: no tokens are taken.
+    tokens: Option<Tokens>,
     /// How often each network has shown a wrong key or password.
     failures: Arc<Ledger>,
 }
@@ -44,6 +50,7 @@ impl Authenticator {
         Self {
             directory,
             key_may_follow: false,
+            tokens: None,
             failures: Arc::new(Ledger::new(max_failures, Duration::from_secs(60))),
         }
     }
@@ -58,7 +65,9 @@ impl Authenticator {
 
     /// Whether a request says who asks, rightly or wrongly.
     pub fn is_shown_something(headers: &HeaderMap) -> bool {
-        headers.contains_key(API_KEY) || headers.contains_key(AUTHORIZATION)
+        [API_KEY, SOCKET_SECRET, AUTHORIZATION]
+            .iter()
+            .any(|name| headers.contains_key(name))
     }
 
     /// How often someone was refused for too many wrong keys or passwords.
@@ -66,37 +75,38 @@ impl Authenticator {
         self.failures.refused()
     }
 
-    /// The user whose key the request carries.
+    /// Takes tokens of GameVault's as well as keys.
+    pub fn take_tokens(self, tokens: Option<Tokens>) -> Self {
+        Self { tokens, ..self }
+    }
+
+    /// The user whose key, or else whose token, the request carries.
     ///
     /// # Errors
     /// There is none, or the user may not come in.
-    pub async fn by_key(
+    pub async fn by_key_or_token(
         &self,
         headers: &HeaderMap,
         client: SocketAddr,
     ) -> Result<Arc<User>, Denied> {
-        let found = match shown_key(headers).ok_or(NO_KEY)? {
-            Ok(key) => User::by_key(&*self.directory, key).await,
-            Err(NotOneKey) => Err(NoEntry::Unknown),
-        };
-        match found {
-            Ok(user) => Ok(user),
-            Err(NoEntry::Unknown) => Err(self.failure(client, denied(&NoEntry::Unknown)).await),
-            Err(no_entry) => Err(denied(&no_entry)),
+        match self.shown(headers) {
+            Some(Shown::Key(key)) => self.by_key(key, client).await,
+            Some(Shown::Token(token)) => self.by_token(token, client).await,
+            None => Err(NO_KEY),
         }
     }
 
-    /// The user whose key, or else whose name and password, the request carries.
+    /// The user whose key or token, or else whose name and password, the request carries.
     ///
     /// # Errors
     /// There is none, or the user may not come in.
-    pub async fn by_key_or_password(
+    pub async fn by_anything(
         &self,
         headers: &HeaderMap,
         client: SocketAddr,
     ) -> Result<Arc<User>, Denied> {
-        if headers.contains_key(API_KEY) {
-            return self.by_key(headers, client).await;
+        if self.shown(headers).is_some() {
+            return self.by_key_or_token(headers, client).await;
         }
         let authorization = headers.get(AUTHORIZATION).ok_or(NO_KEY_OR_PASSWORD)?;
         let (name, password) = basic(authorization.as_bytes()).ok_or(BAD_AUTHORIZATION)?;
@@ -109,6 +119,46 @@ impl Authenticator {
             Ok(user) => Ok(user),
             Err(NoEntry::Unknown) => Err(self.failure(client, WRONG_PASSWORD).await),
             Err(no_entry) => Err(denied(&no_entry)),
+        }
+    }
+
+    async fn by_key(
+        &self,
+        key: Result<&str, NotOneKey>,
+        client: SocketAddr,
+    ) -> Result<Arc<User>, Denied> {
+        let found = match key {
+            Ok(key) => User::by_key(&*self.directory, key).await,
+            Err(NotOneKey) => Err(NoEntry::Unknown),
+        };
+        match found {
+            Ok(user) => Ok(user),
+            Err(NoEntry::Unknown) => Err(self.failure(client, denied(&NoEntry::Unknown)).await),
+            Err(no_entry) => Err(denied(&no_entry)),
+        }
+    }
+
+    async fn by_token(&self, token: Option<&str>, client: SocketAddr) -> Result<Arc<User>, Denied> {
+        let tokens = self.tokens.as_ref().ok_or(NO_TOKENS)?;
+        let read = token.map(|token| tokens.read(token, SystemTime::now()));
+        let user_id = match read.unwrap_or(Err(BadToken::NotGenuine)) {
+            Ok(user_id) => user_id,
+            // Once it was good: nobody is guessing.
+            Err(BadToken::NotNow) => return Err(OLD_TOKEN),
+            Err(BadToken::NotGenuine) => return Err(self.failure(client, WRONG_TOKEN).await),
+        };
+        let found = User::enter(self.directory.by_id(user_id).await);
+        found.map_err(|no_entry| match no_entry {
+            NoEntry::Unknown => NOBODYS_TOKEN,
+            no_entry => denied(&no_entry),
+        })
+    }
+
+    /// The key that a request shows, or else the token, if it does.
+    fn shown<'a>(&self, headers: &'a HeaderMap) -> Option<Shown<'a>> {
+        match shown_key(headers, self.directory.takes_socket_secret()) {
+            Some(key) => Some(Shown::Key(key)),
+            None => shown_token(headers).map(Shown::Token),
         }
     }
 
@@ -142,10 +192,18 @@ impl Admission for Authenticator {
     }
 
     fn is_same(&self, user: &Option<Arc<User>>, request: &Parts) -> bool {
-        match (user, shown_key(&request.headers)) {
+        let Some(user) = user else {
+            return true;
+        };
+        match self.shown(&request.headers) {
             // An empty one is none.
-            (None, _) | (_, None | Some(Ok(""))) => true,
-            (Some(user), Some(key)) => key.is_ok_and(|key| KeyDigest::of(key) == user.key_digest),
+            None | Some(Shown::Key(Ok(""))) => true,
+            Some(Shown::Key(key)) => key.is_ok_and(|key| KeyDigest::of(key) == user.key_digest),
+            // The session was opened while it held, or has another by now: it only says who speaks.
+            Some(Shown::Token(token)) => match &self.tokens {
+                Some(tokens) => token.and_then(|token| tokens.owner(token)) == Some(user.id),
+                None => true,
+            },
         }
     }
 
@@ -154,26 +212,53 @@ impl Admission for Authenticator {
         request: &Parts,
         client: SocketAddr,
     ) -> Result<Arc<Option<Arc<User>>>, Denied> {
-        let is_nobody = self.key_may_follow && !request.headers.contains_key(API_KEY);
+        let is_nobody = self.key_may_follow && self.shown(&request.headers).is_none();
         Ok(Arc::new(if is_nobody {
             None
         } else {
-            Some(self.by_key(&request.headers, client).await?)
+            Some(self.by_key_or_token(&request.headers, client).await?)
         }))
     }
+}
+
+/// What a request shows to say who sends it.
+enum Shown<'a> {
+    Key(Result<&'a str, NotOneKey>),
+    /// None: it is no text.
+    Token(Option<&'a str>),
 }
 
 /// A header that carries no key that anyone could have, or two different ones: whoever is in front of us may have looked
 /// at the other.
 struct NotOneKey;
 
-/// The key that a request shows, if it does.
-fn shown_key(headers: &HeaderMap) -> Option<Result<&str, NotOneKey>> {
-    let mut keys = headers.get_all(API_KEY).iter();
+/// The key that a request shows, if it does: under its name, or the old one as well.
+fn shown_key(headers: &HeaderMap, old_name_too: bool) -> Option<Result<&str, NotOneKey>> {
+    let old = headers.get_all(SOCKET_SECRET).into_iter();
+    let old = old.filter(|_| old_name_too);
+    let mut keys = headers.get_all(API_KEY).iter().chain(old);
     let key = keys.next()?;
     let is_one = keys.all(|other| other == key);
     Some(key.to_str().ok().filter(|_| is_one).ok_or(NotOneKey))
 }
+
+/// The token of HTTP's Bearer scheme (RFC 6750), if a request shows one.
+fn shown_token(headers: &HeaderMap) -> Option<Option<&str>> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let is_bearer = |value: &&HeaderValue| {
+        let scheme = value.as_bytes().get(..BEARER.len());
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER))
+    };
+    let token = all.find(is_bearer)?;
+    let token = token
+        .to_str()
+        .ok()
+        .and_then(|text| text.get(BEARER.len()..));
+    Some(token.map(str::trim))
+}
+
+/// How a header with a token begins.
+const BEARER: &[u8] = b"bearer ";
 
 /// The no to someone whose key does not open the door.
 fn denied(no_entry: &NoEntry) -> Denied {
@@ -207,11 +292,19 @@ const fn unauthorized(message: &'static str) -> Denied {
 }
 
 const NO_KEY: Denied = unauthorized("An API key is missing: send it in the header X-Api-Key.");
+const NO_TOKENS: Denied = unauthorized(
+    "This server takes no tokens, but API keys: its operator has not set AUTH_SEED to that of GameVault.",
+);
+const WRONG_TOKEN: Denied = unauthorized(
+    "This token is none of GameVault's access tokens: it may be damaged, or signed with another AUTH_SEED.",
+);
+const OLD_TOKEN: Denied = unauthorized("This token holds no longer, or not yet: get a new one.");
+const NOBODYS_TOKEN: Denied = unauthorized("The user of this token is not there any more.");
 const NO_KEY_OR_PASSWORD: Denied = unauthorized(
     "Send an API key in the header X-Api-Key, or a name and password by Basic authentication.",
 );
 const BAD_AUTHORIZATION: Denied = unauthorized(
-    "The header Authorization is not in the form of Basic authentication, the only scheme here.",
+    "The header Authorization is neither in the form of Basic authentication nor in that of Bearer, the only schemes here.",
 );
 const TOO_OFTEN: Denied = Denied {
     status: StatusCode::TOO_MANY_REQUESTS,

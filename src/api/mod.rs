@@ -1,7 +1,7 @@
 //! The HTTP side of the daemon, in GameVault's shapes.
 //!
 //! * `route`: every path. [`Api`]: who answers it; the [`Handler`](crate::server::Handler) of the daemon.
-//! * `authenticate`: who asks, by key or by password; also the [`Admission`](crate::server::Admission) of
+//! * `authenticate`: who asks, by key, by password or by one of GameVault's [`Tokens`]; also the [`Admission`](crate::server::Admission) of
 //!   Socket.IO sessions.
 //! * `users`, `status`, [`Activities`], [`Streams`]: the answers; `body`: what some requests bring.
 //! * [`Monitoring`]: what watches over the server; [`Metrics`], written down by `exposition`.
@@ -12,12 +12,14 @@ mod authenticate;
 mod body;
 mod error;
 mod exposition;
+mod hmac;
 mod metrics;
 mod monitoring;
 mod route;
 mod router;
 mod status;
 mod streams;
+mod tokens;
 mod users;
 
 pub use activities::Activities;
@@ -26,3 +28,4 @@ pub use metrics::{Metrics, Online};
 pub use monitoring::Monitoring;
 pub use router::{Api, SocketIoEngine};
 pub use streams::Streams;
+pub use tokens::{BadToken, Tokens};

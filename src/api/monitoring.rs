@@ -3,7 +3,7 @@
 use super::{Metrics, error};
 use crate::{
     server::{Answer, Handler, empty, json},
-    users::Directory,
+    users::{Directory, Readiness},
 };
 use hyper::{
     Method, Request, StatusCode,
@@ -75,7 +75,11 @@ impl Monitoring {
             Probe::Ready if self.is_stopping.load(Ordering::Relaxed) => {
                 health(Some("The server is going down."))
             }
-            Probe::Ready => health(self.directory.unavailable()),
+            Probe::Ready => health(match self.directory.readiness() {
+                Readiness::Ready => None,
+                // Why is for the log: anyone may ask here.
+                Readiness::Away { .. } => Some("The database with the users cannot be asked."),
+            }),
         }
     }
 }

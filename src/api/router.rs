@@ -184,9 +184,7 @@ impl Api {
         let client = request.extensions.get().copied();
         // Not known: like a proxy that nobody has declared.
         let client = client.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
-        let asker = self
-            .authenticator
-            .by_key_or_password(&request.headers, client);
+        let asker = self.authenticator.by_anything(&request.headers, client);
         asker.await.map_err(|denied| {
             // Who shows nothing has tried nothing.
             if Authenticator::is_shown_something(&request.headers) {

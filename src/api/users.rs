@@ -2,7 +2,7 @@
 
 use super::error;
 use crate::{
-    server::{Answer, json},
+    server::{Answer, Denied, json},
     users::{ApiKey, Directory, Role, Timestamp, Unavailable, User, UserId},
 };
 use hyper::StatusCode;
@@ -133,9 +133,10 @@ fn unknown() -> Answer {
 }
 
 fn unavailable(problem: &Unavailable) -> Answer {
-    log::error!("users cannot be listed: {problem}");
-    error::error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "Users cannot be looked up at the moment: try again later.",
-    )
+    // The directory has logged what is wrong, once.
+    log::debug!("users cannot be listed: {problem}");
+    error::denied(Denied {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        message: "Users cannot be looked up at the moment: try again later.",
+    })
 }

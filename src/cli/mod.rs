@@ -4,6 +4,7 @@
 //!
 //! * `help`: what `--help` says.
 //! * `check`: `rollcall check`.
+//! * `database`: GameVault's database, as the settings have it.
 //! * `users`: [`run_users`], `rollcall users …`.
 //! * `prompt`: a password that is read and not shown.
 //! * `output`: printing to somebody who may have stopped reading.
@@ -21,12 +22,14 @@ use crate::config::nearest;
 use crate::users::Role;
 
 mod check;
+mod database;
 mod help;
 mod output;
 mod prompt;
 mod users;
 
 pub use check::{CheckError, check};
+pub use database::database;
 pub use help::{VERSION, help};
 pub use output::print;
 pub use prompt::PromptError;

@@ -6,11 +6,11 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
 
 use super::UsersCommand;
 use super::output::{note, print};
 use super::prompt::{PromptError, read_password};
+use crate::config::{Config, DatabaseSystem};
 use crate::users::{
     ApiKey, Document, EditError, IfMissing, PasswordError, PasswordHash, Role, Timestamp, User,
     UserFile, UserFileError,
@@ -19,7 +19,7 @@ use crate::users::{
 /// Said after changes that end sessions.
 const SESSIONS_END: &str = "a running server ends that user's sessions within two seconds";
 
-/// Carries out a command on the user file at `users_file`. A password is read from `stdin`, which
+/// Carries out a command on the user file that `config` names. A password is read from `stdin`, which
 /// is this program's standard input where it is a terminal. Blocks.
 ///
 /// # Errors
@@ -28,10 +28,14 @@ const SESSIONS_END: &str = "a running server ends that user's sessions within tw
 /// can come after a change was made.
 pub fn run_users(
     command: &UsersCommand,
-    users_file: &Path,
+    config: &Config,
     stdin: impl Read + IsTerminal,
     stdout: &mut impl Write,
 ) -> Result<(), UsersError> {
+    if let Some(system) = config.database_system {
+        return Err(UsersError::Elsewhere { system });
+    }
+    let users_file = &config.users_file;
     let file = UserFile::new(users_file);
     match command {
         UsersCommand::List => print(stdout, &table(&file.read()?)).map_err(UsersError::Output),
@@ -154,6 +158,11 @@ fn table(document: &Document) -> String {
 /// Why a command on the users failed.
 #[derive(Debug)]
 pub enum UsersError {
+    /// The users are in GameVault's database.
+    Elsewhere {
+        /// Which it is.
+        system: DatabaseSystem,
+    },
     /// The user file cannot be used.
     File(UserFileError),
     /// The change makes no sense.
@@ -169,6 +178,11 @@ pub enum UsersError {
 impl fmt::Display for UsersError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            UsersError::Elsewhere { system } => write!(
+                f,
+                "DB_SYSTEM is {}, so the users are GameVault's: change them there, or unset DB_SYSTEM to have those in USERS_FILE",
+                system.name()
+            ),
             UsersError::File(error) => error.fmt(f),
             UsersError::Edit(error) => error.fmt(f),
             UsersError::Prompt(error) => error.fmt(f),
@@ -184,6 +198,7 @@ impl fmt::Display for UsersError {
 impl Error for UsersError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            UsersError::Elsewhere { .. } => None,
             UsersError::File(error) => Some(error),
             UsersError::Edit(error) => Some(error),
             UsersError::Prompt(error) => Some(error),

@@ -42,10 +42,17 @@ pub enum Problem {
         /// The Cargo feature that has.
         feature: &'static str,
     },
-    /// A database is asked for, and this build reads none.
+    /// A database is asked for that this build cannot read.
     NoDatabase {
         /// The value.
         value: String,
+        /// The Cargo feature that can.
+        feature: &'static str,
+    },
+    /// It is not set, and another setting needs it.
+    Needed {
+        /// The other one, with its value.
+        by: &'static str,
     },
 }
 
@@ -78,12 +85,13 @@ impl fmt::Display for ConfigError {
                 f,
                 "{name} is set, but this build has no {feature}: unset {name}, or run a build with the feature `{feature}`"
             ),
-            Problem::NoDatabase { value } => write!(
+            Problem::NoDatabase { value, feature } => write!(
                 f,
-                "{name} is {}, but this build reads its users from USERS_FILE only: unset {name}, or run a build with the feature \
-                 `sqlite` or `postgres` (this version has neither)",
+                "{name} is {}, but this build cannot read such a database: unset {name} to have the users in USERS_FILE, or \
+                 run a build with the feature `{feature}`",
                 shortened(value)
             ),
+            Problem::Needed { by } => write!(f, "{name} is not set, and {by} needs it"),
         }
     }
 }

@@ -25,6 +25,18 @@ pub(super) const WEBHOOKS: Feature = Feature {
     is_built: cfg!(feature = "webhooks"),
 };
 
+/// GameVault's users in a SQLite file.
+pub(super) const SQLITE: Feature = Feature {
+    name: "sqlite",
+    is_built: cfg!(feature = "sqlite"),
+};
+
+/// GameVault's users on a PostgreSQL server.
+pub(super) const POSTGRES: Feature = Feature {
+    name: "postgres",
+    is_built: cfg!(feature = "postgres"),
+};
+
 impl Feature {
     /// The default of a switch: on, where it can be.
     pub(super) const fn switch(&self) -> &'static str {

@@ -13,7 +13,7 @@ use log::LevelFilter;
 
 use super::feature::Feature;
 use super::secret::MIN_KEY_BYTES;
-use super::{Config, LogFormat, MetricsPlace, Secret, WebUrl};
+use super::{Config, DatabaseSystem, Hidden, LogFormat, MetricsPlace, Problem, Secret, WebUrl};
 
 /// A field of [`Config`], to be read and written by its setting.
 pub(super) struct Field<T: 'static> {
@@ -27,6 +27,8 @@ pub(super) enum Kind {
     Address(Field<Option<IpAddr>>),
     /// A TCP port.
     Port(Field<u16>),
+    /// The TCP port of somebody else.
+    OtherPort(Field<u16>),
     /// How much is logged.
     LogLevel(Field<LevelFilter>),
     /// How it is written.
@@ -51,6 +53,12 @@ pub(super) enum Kind {
     Url(Field<Option<WebUrl>>, Feature),
     /// What two share and nobody else knows, or nothing, for such a feature.
     Secret(Field<Option<Secret>>, Feature),
+    /// Which database the users are in, or none, where this build can read such a one.
+    Database(Field<Option<DatabaseSystem>>),
+    /// Any text.
+    Text(Field<String>),
+    /// Any text that is not shown, or none.
+    Hidden(Field<Option<Hidden>>),
     /// A span of time.
     Milliseconds(Field<Duration>, RangeInclusive<u64>),
     /// A span of time.
@@ -87,6 +95,7 @@ impl Kind {
         match self {
             Kind::Address(_) => "an IP address such as 127.0.0.1 or ::1; empty for all addresses, IPv6 and IPv4".to_owned(),
             Kind::Port(_) => "a whole number from 0 to 65535; 0 lets the kernel choose".to_owned(),
+            Kind::OtherPort(_) => "a whole number from 1 to 65535".to_owned(),
             Kind::LogLevel(_) => format!("one of {}", LEVELS.map(|(name, _)| name).join(", ")),
             Kind::LogFormat(_) => format!("one of {}", LogFormat::ALL.map(LogFormat::name).join(", ")),
             Kind::MetricsPlace(_) => "an address and a port such as 127.0.0.1:9464, for a listener of their own; off for none; empty for the main port".to_owned(),
@@ -99,6 +108,9 @@ impl Kind {
             Kind::Path(_) => "the name of a file".to_owned(),
             Kind::File(_) => "the name of a file; empty for none".to_owned(),
             Kind::Folder(_) => "the name of a folder; empty for none".to_owned(),
+            Kind::Database(_) => "SQLITE, which needs a build with the feature `sqlite`, or POSTGRESQL, which needs one with `postgres`; empty for the user file".to_owned(),
+            Kind::Text(_) => "any text".to_owned(),
+            Kind::Hidden(_) => "any text; empty for none".to_owned(),
             Kind::Url(_, Feature { name, .. }) => {
                 format!("an http or https URL; empty for none; needs a build with the feature `{name}`")
             }
@@ -113,11 +125,23 @@ impl Kind {
         }
     }
 
-    /// The feature without which there can be no value, if this build lacks it.
-    pub(super) fn lacks(&self) -> Option<&'static str> {
+    /// What speaks against this value in this build, because a feature is missing.
+    pub(super) fn lacks(&self, text: &str) -> Option<Problem> {
         match self {
-            Kind::Url(_, feature) | Kind::Secret(_, feature) if !feature.is_built => {
-                Some(feature.name)
+            Kind::Url(_, feature) | Kind::Secret(_, feature)
+                if !feature.is_built && !text.is_empty() =>
+            {
+                Some(Problem::NotBuilt {
+                    feature: feature.name,
+                })
+            }
+            Kind::Database(_) => {
+                let feature = DatabaseSystem::parse(text)?.feature();
+                let value = text.to_owned();
+                (!feature.is_built).then_some(Problem::NoDatabase {
+                    value,
+                    feature: feature.name,
+                })
             }
             _ => None,
         }
@@ -128,6 +152,7 @@ impl Kind {
         match self {
             Kind::Address(field) => (field.set)(config, address(text)?),
             Kind::Port(field) => (field.set)(config, number(text, &(0..=u16::MAX))?),
+            Kind::OtherPort(field) => (field.set)(config, number(text, &(1..=u16::MAX))?),
             Kind::LogLevel(field) => (field.set)(config, level(text)?),
             Kind::LogFormat(field) => (field.set)(config, log_format(text)?),
             Kind::MetricsPlace(field) => {
@@ -148,6 +173,9 @@ impl Kind {
                 config,
                 Some(PathBuf::from(text)).filter(|_| !text.is_empty()),
             ),
+            Kind::Database(field) => (field.set)(config, optional(text, DatabaseSystem::parse)?),
+            Kind::Text(field) => (field.set)(config, text.to_owned()),
+            Kind::Hidden(field) => (field.set)(config, Hidden::new(text)),
             Kind::Url(field, _) => (field.set)(config, optional(text, WebUrl::parse)?),
             Kind::Secret(field, _) => (field.set)(config, optional(text, Secret::parse)?),
             Kind::Milliseconds(field, range) => {
@@ -169,7 +197,7 @@ impl Kind {
             Kind::Address(field) => {
                 (field.get)(config).map_or_else(String::new, |address| address.to_string())
             }
-            Kind::Port(field) => (field.get)(config).to_string(),
+            Kind::Port(field) | Kind::OtherPort(field) => (field.get)(config).to_string(),
             Kind::LogLevel(field) => (field.get)(config).as_str().to_lowercase(),
             Kind::LogFormat(field) => (field.get)(config).name().to_owned(),
             Kind::MetricsPlace(field) => (field.get)(config).to_string(),
@@ -185,6 +213,13 @@ impl Kind {
             Kind::File(field) | Kind::Folder(field) => (field.get)(config)
                 .as_ref()
                 .map_or_else(String::new, |folder| folder.display().to_string()),
+            Kind::Database(field) => {
+                (field.get)(config).map_or_else(String::new, |system| system.name().to_owned())
+            }
+            Kind::Text(field) => (field.get)(config).clone(),
+            Kind::Hidden(field) => (field.get)(config)
+                .as_ref()
+                .map_or_else(String::new, |hidden| hidden.reveal().to_owned()),
             Kind::Url(field, _) => (field.get)(config)
                 .as_ref()
                 .map_or_else(String::new, |url| url.reveal().to_owned()),

@@ -7,8 +7,8 @@
 //!   README are made from it, so they cannot differ.
 //! * [`kind`](Setting::accepted): the kinds of value a setting can have: how each is read, shown
 //!   and described.
-//! * [`WebUrl`], [`Secret`]: values that must not be shown, or not as a whole. [`LogFormat`], [`MetricsPlace`]: values of
-//!   one setting alone.
+//! * [`WebUrl`], [`Secret`], [`Hidden`]: values that must not be shown, or not as a whole. [`LogFormat`], [`MetricsPlace`],
+//!   [`DatabaseSystem`]: values of one setting alone.
 //! * `feature`: what this build has, and another may lack.
 //! * [`error`](ConfigErrors): what is wrong with a value, and what would be accepted.
 //! * [`unknown`](unknown_variables): variables that look like ours and are not.
@@ -25,8 +25,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use log::LevelFilter;
 
+mod database_system;
 mod error;
 mod feature;
+mod hidden;
 mod kind;
 mod log_format;
 mod metrics_place;
@@ -35,7 +37,9 @@ mod settings;
 mod unknown;
 mod web_url;
 
+pub use database_system::DatabaseSystem;
 pub use error::{ConfigError, ConfigErrors, Problem};
+pub use hidden::Hidden;
 pub use log_format::LogFormat;
 pub use metrics_place::MetricsPlace;
 pub use secret::Secret;
@@ -45,9 +49,6 @@ pub use web_url::WebUrl;
 
 /// The most that is read of a file which a `…_FILE` variable names: a value, not a document.
 const MAX_VALUE_BYTES: u64 = 64 * 1024;
-
-/// GameVault's choice of a database, for which this build has none.
-const DATABASE: &str = "DB_SYSTEM";
 
 /// What the operator decided. Each field's setting, default and bounds are in [`SETTINGS`].
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +78,32 @@ pub struct Config {
     pub online_activities_disabled: bool,
     /// `USERS_FILE`: the user file, relative to the working directory.
     pub users_file: PathBuf,
+    /// `DB_SYSTEM`: the database with GameVault's users; `None`: they are in the user file.
+    pub database_system: Option<DatabaseSystem>,
+    /// `VOLUMES_SQLITEDB`: the folder of `database.sqlite`.
+    pub sqlite_folder: PathBuf,
+    /// `DB_HOST`: where PostgreSQL is.
+    pub database_host: String,
+    /// `DB_PORT`: its TCP port.
+    pub database_port: u16,
+    /// `DB_USERNAME`: the role.
+    pub database_username: String,
+    /// `DB_PASSWORD`: its password; `None`: it needs none.
+    pub database_password: Option<Hidden>,
+    /// `DB_DATABASE`: the name of the database.
+    pub database_name: String,
+    /// `DB_TLS_ENABLED`: whether the connection is encrypted.
+    pub database_tls: bool,
+    /// `DB_TLS_REJECT_UNAUTHORIZED_ENABLED`: whether the server's certificate is checked.
+    pub database_tls_checked: bool,
+    /// `DB_TLS_CA_CERTIFICATE_PATH`: who may have issued it; `None`: whom the system trusts.
+    pub database_tls_authorities: Option<PathBuf>,
+    /// `DB_WAIT_SECONDS`: how long the start waits for the database.
+    pub database_wait: Duration,
+    /// `DB_STALE_SECONDS`: how long keys are good that were good when the database went away.
+    pub database_stale: Duration,
+    /// `AUTH_SEED`: what GameVault signs its tokens with; `None`: they are not taken.
+    pub auth_seed: Option<Hidden>,
     /// `CLIENT_BUNDLE_DIR`: where the JavaScript client is, relative to the working directory; `None`: it is not served.
     pub client_bundle_dir: Option<PathBuf>,
     /// `ENGINE_MAX_SESSIONS`: how many sessions there may be.
@@ -148,16 +175,17 @@ impl Config {
                 errors.push(error);
             }
         }
-        match find(DATABASE, &lookup) {
-            Ok(Found { text, .. }) if text.is_empty() => {}
-            Ok(Found { text, .. }) => errors.push(ConfigError {
-                name: DATABASE,
-                problem: Problem::NoDatabase { value: text },
-            }),
-            Err(problem) => errors.push(ConfigError {
-                name: DATABASE,
-                problem,
-            }),
+        // A role is needed, where nothing else is wrong.
+        if errors.is_empty()
+            && config.database_system == Some(DatabaseSystem::Postgresql)
+            && config.database_username.is_empty()
+        {
+            errors.push(ConfigError {
+                name: "DB_USERNAME",
+                problem: Problem::Needed {
+                    by: "DB_SYSTEM=POSTGRESQL",
+                },
+            });
         }
         if errors.is_empty() {
             Ok(config)
@@ -181,6 +209,19 @@ impl Config {
             cors_allowed_origins: Vec::new(),
             online_activities_disabled: false,
             users_file: PathBuf::new(),
+            database_system: None,
+            sqlite_folder: PathBuf::new(),
+            database_host: String::new(),
+            database_port: 0,
+            database_username: String::new(),
+            database_password: None,
+            database_name: String::new(),
+            database_tls: false,
+            database_tls_checked: false,
+            database_tls_authorities: None,
+            database_wait: Duration::ZERO,
+            database_stale: Duration::ZERO,
+            auth_seed: None,
             client_bundle_dir: None,
             max_sessions: 0,
             max_half_open_sessions: 0,
@@ -227,10 +268,8 @@ fn read_setting(
         problem,
     };
     let Found { text, file } = find(setting.name, lookup).map_err(failed)?;
-    if let Some(feature) = setting.kind.lacks()
-        && !text.is_empty()
-    {
-        return Err(failed(Problem::NotBuilt { feature }));
+    if let Some(problem) = setting.kind.lacks(&text) {
+        return Err(failed(problem));
     }
     let text = if text.is_empty() {
         setting.default.to_owned()

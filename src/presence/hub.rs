@@ -296,6 +296,11 @@ impl Hub {
         self.lock().roster.restore_last_seen(saved);
     }
 
+    /// Of whom something is known.
+    pub fn users(&self) -> Vec<UserId> {
+        self.lock().roster.users().collect()
+    }
+
     /// Forgets what those said who may not come in any more, or not with the key that they had, but for their sockets,
     /// which are ended elsewhere. `key_of` is with which key a user may.
     ///

@@ -1,6 +1,6 @@
 //! The entry: may whoever shows this key come in?
 
-use super::{Directory, KeyDigest, Unavailable, User};
+use super::{Directory, Unavailable, User};
 use std::{error::Error, fmt, sync::Arc};
 
 /// Why a user may not come in.
@@ -20,9 +20,7 @@ impl User {
     /// # Errors
     /// There is none who may.
     pub async fn by_key(directory: &dyn Directory, key: &str) -> Result<Arc<User>, NoEntry> {
-        // Only the digest is compared: how long that takes tells nothing about the key.
-        let found = directory.by_key(KeyDigest::of(key)).await;
-        User::enter(found)
+        User::enter(directory.by_key(key).await)
     }
 
     /// The same for a user who was found in another way. One who was removed is nobody.
@@ -36,7 +34,8 @@ impl User {
             Ok(Some(_)) => Err(NoEntry::NotActivated),
             Ok(None) => Err(NoEntry::Unknown),
             Err(unavailable) => {
-                log::error!("a user cannot be looked up: {unavailable}");
+                // The directory has logged what is wrong, once.
+                log::debug!("a user cannot be looked up: {unavailable}");
                 Err(NoEntry::Unavailable(unavailable))
             }
         }

@@ -10,7 +10,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::password::PasswordChecker;
 use super::table::{Entry, Table};
 use super::user_file::Version;
-use super::{ApiKey, Directory, KeyDigest, Lookup, User, UserFile, UserFileError, UserId};
+use super::{
+    ApiKey, Directory, Following, KeyDigest, Lookup, User, UserFile, UserFileError, UserId,
+};
 
 /// How often the file is looked at. A change is in force well within the two seconds that are
 /// promised, and a look costs one system call.
@@ -111,13 +113,6 @@ impl FileDirectory {
         }
     }
 
-    /// The key with which this user may enter, if there is such a user, and it may. Cheap, and never waits.
-    pub fn key_of(&self, id: UserId) -> Option<KeyDigest> {
-        let snapshot = self.snapshot();
-        let user = &snapshot.table.by_id(id)?.user;
-        user.may_enter().then_some(user.key_digest)
-    }
-
     /// Takes over a new version of the file; says whether there was one, or what is wrong with it.
     async fn refresh(&self) -> Result<bool, Problem> {
         let (file, known) = (self.file.clone(), self.snapshot().version);
@@ -165,7 +160,9 @@ impl FileDirectory {
 }
 
 impl Directory for FileDirectory {
-    fn by_key(&self, key: KeyDigest) -> Lookup<'_, Option<Arc<User>>> {
+    fn by_key<'a>(&'a self, key: &'a str) -> Lookup<'a, Option<Arc<User>>> {
+        // Only the digest is compared: how long that takes tells nothing about the key.
+        let key = KeyDigest::of(key);
         self.answer(|table| table.by_key(key).map(|entry| Arc::clone(&entry.user)))
     }
 
@@ -194,7 +191,17 @@ impl Directory for FileDirectory {
         self.answer(|table| table.by_id(id).map(|entry| entry.api_key.clone()))
     }
 
-    fn is_current(&self, user: &User) -> bool {
-        self.key_of(user.id) == Some(user.key_digest)
+    fn key_of(&self, id: UserId) -> Option<KeyDigest> {
+        let snapshot = self.snapshot();
+        let user = &snapshot.table.by_id(id)?.user;
+        user.may_enter().then_some(user.key_digest)
+    }
+
+    fn follow<'a>(
+        &'a self,
+        _others: &'a (dyn Fn() -> Vec<UserId> + Send + Sync),
+        on_change: &'a (dyn Fn() + Send + Sync),
+    ) -> Following<'a> {
+        Box::pin(self.watch(on_change))
     }
 }

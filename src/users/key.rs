@@ -77,12 +77,15 @@ impl Serialize for ApiKey {
     }
 }
 
-/// The SHA-256 of a key's text. Keys are looked up by it, so that the time a lookup takes tells
+/// The SHA-256 of a key's text. Keys are compared by it, so that the time which that takes tells
 /// nothing about the keys there are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
+    /// What stands for the digest of a user who has no key. No text is known that has it.
+    pub const NONE: KeyDigest = KeyDigest([0; 32]);
+
     /// The digest of any text a client presents; a text that is no key belongs to nobody.
     pub fn of(presented: &str) -> KeyDigest {
         KeyDigest(Sha256::digest(presented.as_bytes()).into())

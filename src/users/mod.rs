@@ -21,10 +21,20 @@
 //! * `table`: a document made searchable.
 //! * [`file_directory`](FileDirectory): the directory on a user file; it notices changes while
 //!   the server runs.
+//! * [`database`](open_database): the directory on GameVault's own database, in builds with the feature `sqlite` or
+//!   `postgres`; in others `no_database` stands for it. [`database_place`](DatabasePlace) says where that is, and
+//!   [`database_error`](DatabaseError) why it cannot be used.
 //! * [`timestamp`](Timestamp): points in time as JSON has them.
 //!
 //! A leaf: nothing here imports another module of the crate.
 
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    path = "no_database.rs"
+)]
+mod database;
+mod database_error;
+mod database_place;
 mod directory;
 mod document;
 mod edit_error;
@@ -41,7 +51,10 @@ mod user;
 mod user_file;
 mod user_file_error;
 
-pub use directory::{Directory, Lookup, Unavailable};
+pub use database::open_database;
+pub use database_error::{DatabaseError, Trouble};
+pub use database_place::{DatabasePlace, DatabaseTiming, PostgresPlace, PostgresTls};
+pub use directory::{Directory, Following, Lookup, Readiness, Unavailable};
 pub use document::{Broken, Document};
 pub use edit_error::EditError;
 pub use entry::NoEntry;

@@ -13,7 +13,12 @@ pub struct Timestamp(String);
 impl Timestamp {
     /// The present, to the millisecond.
     pub fn now() -> Timestamp {
-        Timestamp(humantime::format_rfc3339_millis(SystemTime::now()).to_string())
+        Timestamp::at(SystemTime::now())
+    }
+
+    /// This time, to the millisecond.
+    pub fn at(time: SystemTime) -> Timestamp {
+        Timestamp(humantime::format_rfc3339_millis(time).to_string())
     }
 
     /// Takes a time in UTC as it is written: `T` or a space before the time of day, which may have

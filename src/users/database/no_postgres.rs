@@ -1,0 +1,45 @@
+//! What stands for `postgres` in a build without that feature: nobody can ask for it.
+
+use super::super::{DatabaseError, PostgresPlace, Trouble};
+use super::question::Question;
+use super::source::{Answer, Source};
+use std::{convert::Infallible, fmt};
+
+/// There is none.
+pub(super) struct Postgres(Infallible);
+
+impl Postgres {
+    /// Always an error; the configuration refuses before.
+    pub(super) fn new(_: PostgresPlace) -> Result<Postgres, DatabaseError> {
+        let problem = "it needs a build with the feature `postgres`";
+        Err(DatabaseError::new(Trouble::NotBuilt, "DB_SYSTEM", problem))
+    }
+}
+
+impl fmt::Display for Postgres {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {}
+    }
+}
+
+impl Source for Postgres {
+    async fn connect(&self) -> Result<(), DatabaseError> {
+        match self.0 {}
+    }
+
+    async fn ask(&self, _: Question) -> Result<Answer, DatabaseError> {
+        match self.0 {}
+    }
+
+    async fn lost(&self) -> DatabaseError {
+        match self.0 {}
+    }
+
+    fn silence(&self) -> DatabaseError {
+        match self.0 {}
+    }
+
+    fn emptiness(&self) -> DatabaseError {
+        match self.0 {}
+    }
+}
