@@ -134,6 +134,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
     for page in [
         "README.md",
         "docs/architecture.md",
+        "docs/command-line.md",
         "docs/dependencies.md",
         "docs/library.md",
         "docs/performance.md",
@@ -169,8 +170,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("logger.rs", &[]),
     ("allocator.rs", &[]),
-    ("cli", &["config", "server", "users"]),
-    ("webhooks", &["config", "presence", "users"]),
+    ("client", &["config", "engineio", "server", "socketio"]),
+    ("cli", &["client", "config", "server", "users"]),
+    ("webhooks", &["client", "config", "presence", "users"]),
     ("no_webhooks.rs", &["config", "presence"]),
     ("api", &["presence", "server", "socketio", "users"]),
 ];

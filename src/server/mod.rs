@@ -87,3 +87,5 @@ pub use proxies::{Proxies, Shown};
 pub use raw_websocket::{Ended, RawWebSocket};
 pub use sessions::Sessions;
 pub use stage::Stage;
+#[cfg(feature = "daemon")]
+pub(crate) use websocket::accept_key;
