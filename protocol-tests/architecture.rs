@@ -134,6 +134,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
     for page in [
         "README.md",
         "docs/architecture.md",
+        "docs/command-line.md",
         "docs/dependencies.md",
         "docs/deploy.md",
         "docs/gamevault.md",
@@ -173,8 +174,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("notify.rs", &[]),
     ("https.rs", &["config", "server"]),
     ("allocator.rs", &[]),
-    ("cli", &["config", "https", "server", "users"]),
-    ("webhooks", &["config", "presence", "users"]),
+    ("client", &["config", "engineio", "server", "socketio"]),
+    ("cli", &["client", "config", "https", "server", "users"]),
+    ("webhooks", &["client", "config", "presence", "users"]),
     ("no_webhooks.rs", &["config", "presence"]),
     ("api", &["presence", "server", "socketio", "users"]),
 ];

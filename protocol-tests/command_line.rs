@@ -13,8 +13,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write;
-use std::net::IpAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use log::LevelFilter;
+use rollcall::cli::doctor::markdown as ills;
 use rollcall::config::{
     Config, LogFormat, MetricsPlace, SETTINGS, markdown, nearest, unknown_variables,
 };
@@ -575,20 +576,31 @@ fn help_has_every_command_and_setting() {
         "users deactivate NAME",
         "users password NAME",
         "users remove NAME",
+        "watch [URL]",
+        "set STATE [GAME]",
+        "health [URL]",
+        "doctor [URL]",
     ] {
         assert!(said.out.contains(&format!("\n  {command}")), "{command}");
     }
-    for same in [
-        &["-h"][..],
-        &["help"],
-        &["users", "--help"],
-        &["users", "add", "-h"],
-    ] {
+    for same in [&["-h"][..], &["help"], &["nothing", "--help"]] {
         assert_eq!(
             Said::of(&mut folder.rollcall(same)).out,
             said.out,
             "{same:?}"
         );
+    }
+    for command in [
+        "serve", "check", "users", "watch", "set", "health", "doctor", "version",
+    ] {
+        let said = Said::of(&mut folder.rollcall(&[command, "--help"]));
+        assert_eq!((said.status, said.err.as_str()), (Some(0), ""), "{command}");
+        assert!(said.out.starts_with("Usage: rollcall "), "{command}");
+        let (_, examples) = said.out.split_once("\nExamples:\n").expect(command);
+        assert!(examples.contains("rollcall"), "{command}");
+        for same in [&["help", command][..], &[command, "what", "-h"]] {
+            assert_eq!(Said::of(&mut folder.rollcall(same)).out, said.out);
+        }
     }
     for version in ["--version", "-V", "version"] {
         let said = Said::of(&mut folder.rollcall(&[version]));
@@ -602,14 +614,85 @@ fn help_has_every_command_and_setting() {
 #[test]
 fn what_is_no_command_exits_with_2_and_a_hint() {
     let folder = Folder::new();
-    let table: [(&[&str], &str); 17] = [
+    let table: [(&[&str], &str); 40] = [
+        (
+            &["help", "wach"],
+            "there is no command \"wach\"; did you mean \"watch\"?",
+        ),
+        (
+            &["watch", "a", "b"],
+            "watch takes one URL, and \"b\" is one more",
+        ),
+        (&["health", "a", "b"], "health takes one URL"),
+        (&["doctor", "a", "b"], "doctor takes one URL"),
+        (
+            &["watch", "--jsn"],
+            "invalid option '--jsn'; did you mean --json?",
+        ),
+        (
+            &["watch", "--keyfile", "x"],
+            "invalid option '--keyfile'; did you mean --key-file?",
+        ),
+        (
+            &["watch", "--for", "2h"],
+            "--for is an option of `set` only",
+        ),
+        (
+            &["health", "--json"],
+            "--json is an option of `watch`, `set`, `doctor` only",
+        ),
+        (
+            &["watch", "--json=yes"],
+            "unexpected argument for option '--json'",
+        ),
+        (
+            &["set"],
+            "set needs one of the words ONLINE, BUSY, PLAYING, OFFLINE",
+        ),
+        (
+            &["set", "playin"],
+            "there is no state \"PLAYIN\"; did you mean \"PLAYING\"?",
+        ),
+        (
+            &["set", "asleep"],
+            "there is no state \"ASLEEP\"; there are ONLINE, BUSY, PLAYING, OFFLINE",
+        ),
+        (&["set", "BUSY", "42"], "set BUSY takes no argument \"42\""),
+        (
+            &["set", "PLAYING", "chess"],
+            "\"chess\" is no game: its id is a whole number from 0 to 9007199254740991",
+        ),
+        (&["set", "PLAYING", "-1"], "invalid option '-1'"),
+        (&["set", "PLAYING", "9007199254740992"], "is no game"),
+        (
+            &["set", "PLAYING", "1", "2"],
+            "set PLAYING takes one game, and \"2\" is one more",
+        ),
+        (
+            &["set", "BUSY", "--for", "25h"],
+            "--for \"25h\" is no time from 1s to 24h",
+        ),
+        (&["set", "BUSY", "--for", "0s"], "is no time"),
+        (&["set", "BUSY", "--for", "soon"], "is no time"),
+        (
+            &["set", "OFFLINE", "--for", "2h"],
+            "--for and --details have no place there",
+        ),
+        (
+            &["set", "OFFLINE", "--details", "gone"],
+            "--for and --details have no place there",
+        ),
+        (
+            &["watch", "--key-file"],
+            "missing argument for option '--key-file'",
+        ),
         (
             &["chek"],
             "there is no command \"chek\"; did you mean \"check\"?",
         ),
         (
             &["frobnicate"],
-            "there is no command \"frobnicate\"; there are serve, check, users, help, version",
+            "there is no command \"frobnicate\"; there are serve, check, users, watch, set, health, doctor, help, version",
         ),
         (&["serve", "now"], "serve takes no argument \"now\""),
         (&["--port", "1"], "invalid option '--port'"),
@@ -1069,5 +1152,170 @@ fn command_lines_at_the_same_time_lose_nothing() -> TestResult {
         .collect();
     assert_eq!(stored, keys);
     assert_eq!(keys.len(), COUNT);
+    Ok(())
+}
+
+#[test]
+fn the_page_of_the_command_line_has_every_ill() -> TestResult {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/command-line.md"))?;
+    assert!(
+        page.contains(&ills()),
+        "docs/command-line.md needs this table:\n\n{}",
+        ills()
+    );
+    Ok(())
+}
+
+#[test]
+fn who_asks_a_server_is_told_what_is_missing() -> TestResult {
+    let folder = Folder::new();
+    let secret = "it-is-secret";
+    fs::write(folder.0.join("key"), format!("{secret} \u{fc}\n"))?;
+    // The arguments, the environment, and what is said.
+    let table: [(&[&str], &[(&str, &str)], &str); 14] = [
+        (&["watch"], &[], "no API key was given: set ROLLCALL_KEY"),
+        (&["set", "BUSY"], &[], "no API key was given"),
+        (
+            &["watch", "--key-file", "none"],
+            &[],
+            "the key file none cannot be read: No such file",
+        ),
+        (
+            &["set", "BUSY", "--key-file", "key"],
+            &[],
+            "what was given is no API key",
+        ),
+        (
+            &["watch"],
+            &[("ROLLCALL_KEY_FILE", "key")],
+            "what was given is no API key",
+        ),
+        (
+            &["watch"],
+            &[("ROLLCALL_KEY_FILE", "none")],
+            "ROLLCALL_KEY_FILE is \"none\", and that file cannot be read",
+        ),
+        (
+            &["watch", "localhost:8080"],
+            &[],
+            "\"localhost:8080\" is no URL: begin with http:// or https://",
+        ),
+        (
+            &["watch"],
+            &[("ROLLCALL_URL", "ftp://localhost")],
+            "\"ftp://localhost\" is no http or https URL",
+        ),
+        (
+            &["watch", "http://me:it-is-secret@localhost"],
+            &[],
+            "there is a name or a password in the URL",
+        ),
+        (&["doctor", "http://localhost/?a"], &[], "has a `?` in it"),
+        (
+            &["watch"],
+            &[("SERVER_PORT", "0")],
+            "SERVER_PORT is 0, so the server's port is not known",
+        ),
+        (
+            &["health"],
+            &[("SERVER_PORT", "0")],
+            "SERVER_PORT is 0, so the server's port is not known",
+        ),
+        (
+            &["health"],
+            &[("SERVER_HOST", "here"), ("SERVER_PORT", "x")],
+            "SERVER_HOST is \"here\"",
+        ),
+        (
+            &["watch", "http://127.0.0.1:1/"],
+            &[("ROLLCALL_KEY", "it-is-secret two")],
+            "what was given is no API key",
+        ),
+    ];
+    for (arguments, environment, says) in table {
+        let said = Said::of(folder.rollcall(arguments).envs(environment.iter().copied()));
+        assert_eq!(
+            (said.status, said.out.as_str()),
+            (Some(1), ""),
+            "{arguments:?}: {said:?}"
+        );
+        assert!(said.err.contains(says), "{arguments:?}: {}", said.err);
+        assert!(!said.err.contains(secret), "{arguments:?}: {}", said.err);
+    }
+    Ok(())
+}
+
+/// A server that gives one answer to all who ask, and what each asked for.
+fn answers(answer: &'static str) -> std::io::Result<(u16, std::sync::mpsc::Receiver<String>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = listener.local_addr()?.port();
+    let (teller, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || -> std::io::Result<()> {
+        for connection in listener.incoming() {
+            let mut connection = connection?;
+            let head: Vec<String> = BufReader::new(&connection)
+                .lines()
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            connection.write_all(answer.as_bytes())?;
+            // Where nobody listens any more, the test is over.
+            let _ = teller.send(head.first().cloned().unwrap_or_default());
+        }
+        Ok(())
+    });
+    Ok((port, asked))
+}
+
+#[test]
+fn health_is_what_the_local_server_says() -> TestResult {
+    let folder = Folder::new();
+    let health = |port: u16, environment: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = folder.rollcall(&["health"]);
+        command
+            .env("SERVER_PORT", port.to_string())
+            .envs(environment.iter().copied());
+        Said::of(command.args(arguments))
+    };
+    let (alive, asked) =
+        answers("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}")?;
+    let hosts: [&[(&str, &str)]; 4] = [
+        &[],
+        &[("SERVER_HOST", "0.0.0.0")],
+        &[("SERVER_HOST", "127.0.0.1")],
+        // What else is wrong is not its affair.
+        &[
+            ("SERVER_LOG_LEVEL", "loud"),
+            ("ROLLCALL_URL", "http://127.0.0.1:1"),
+        ],
+    ];
+    for host in hosts {
+        let said = health(alive, host, &[]);
+        let line = format!("ok: http://127.0.0.1:{alive}/healthz\n");
+        assert_eq!((said.status, said.out), (Some(0), line), "{host:?}");
+        assert_eq!(said.err, "");
+        assert_eq!(asked.recv()?, "GET /healthz HTTP/1.1");
+    }
+    let url = format!("http://localhost:{alive}/below/");
+    assert_eq!(health(1, &[], &[&url]).status, Some(0));
+    assert_eq!(asked.recv()?, "GET /below/healthz HTTP/1.1");
+
+    let (stopping, _) = answers("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")?;
+    let said = health(stopping, &[], &[]);
+    let line = format!("rollcall: http://127.0.0.1:{stopping}/healthz answers 503\n");
+    assert_eq!((said.status, said.out.as_str()), (Some(1), ""));
+    assert_eq!(said.err, line);
+
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port();
+    let said = health(closed, &[], &[]);
+    let line = format!(
+        "rollcall: http://127.0.0.1:{closed}/healthz: cannot connect: Connection refused (os error 111)\n"
+    );
+    assert_eq!((said.status, said.out.as_str()), (Some(1), ""));
+    assert_eq!(said.err, line);
+    let said = health(closed, &[("SERVER_HOST", "::")], &[]);
+    assert!(said.err.contains("http://[::1]:"), "{said:?}");
     Ok(())
 }

@@ -19,7 +19,7 @@
 //! * [`webhooks`]: another server that is told, in builds with that feature.
 //! * [`users`]: who may come in.
 //! * [`api`]: the HTTP answers, and who asks.
-//! * [`config`], [`cli`], [`logger`]: how an operator speaks with it.
+//! * [`config`], [`cli`], [`logger`]: how an operator speaks with it; [`client`]: how the command line speaks with a server.
 //! * [`https`], [`notify`]: the certificate, and the service manager.
 //! * [`daemon`]: all of it put together.
 //!
@@ -38,6 +38,8 @@ pub mod socketio;
 pub mod api;
 #[cfg(feature = "daemon")]
 pub mod cli;
+#[cfg(feature = "daemon")]
+pub mod client;
 #[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]

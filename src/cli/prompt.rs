@@ -1,4 +1,4 @@
-//! A password that is read and not shown.
+//! A password or a key that is read and not shown.
 
 use std::error::Error;
 use std::fmt;
@@ -55,7 +55,7 @@ fn first_line(input: impl Read) -> Result<String, PromptError> {
 }
 
 /// Asks at the terminal that is this program's standard input.
-fn ask(question: &str) -> Result<String, PromptError> {
+pub(super) fn ask(question: &str) -> Result<String, PromptError> {
     let mut stderr = io::stderr();
     write!(stderr, "{question}")
         .and_then(|()| stderr.flush())
@@ -103,7 +103,7 @@ impl fmt::Display for PromptError {
             PromptError::NoShell(error) => {
                 write!(
                     f,
-                    "cannot ask without showing what is typed: `sh` is needed for it ({error}); give the password on standard input instead"
+                    "cannot ask without showing what is typed: `sh` is needed for it ({error}); give it on standard input or in a file instead"
                 )
             }
             PromptError::Cancelled => f.write_str("no password was given; nothing was changed"),

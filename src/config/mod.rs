@@ -18,7 +18,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -249,6 +249,49 @@ impl Config {
             webhook_secret: None,
             compression: false,
         }
+    }
+}
+
+/// Where a server with this environment listens, as its own machine sees it. Other settings may be wrong.
+///
+/// # Errors
+///
+/// When the address or the port is.
+pub fn local_address(
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<SocketAddr, ConfigErrors> {
+    let mut config = Config::unset();
+    let mut errors = Vec::new();
+    for setting in SETTINGS {
+        if matches!(setting.name, "SERVER_HOST" | "SERVER_PORT")
+            && let Err(error) = read_setting(setting, &lookup, &mut config)
+        {
+            errors.push(error);
+        }
+    }
+    if !errors.is_empty() {
+        return Err(ConfigErrors(errors));
+    }
+    let host = match config.server_host {
+        Some(IpAddr::V6(host)) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        Some(host) if !host.is_unspecified() => host,
+        _ => Ipv4Addr::LOCALHOST.into(),
+    };
+    Ok(SocketAddr::new(host, config.server_port))
+}
+
+/// What a variable says that is no setting of the server's, or the file that `…_FILE` names.
+///
+/// # Errors
+///
+/// When there is no telling.
+pub fn variable(
+    name: &'static str,
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<String>, ConfigError> {
+    match find(name, lookup) {
+        Ok(Found { text, .. }) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(problem) => Err(ConfigError { name, problem }),
     }
 }
 

@@ -91,3 +91,5 @@ pub use raw_websocket::{Ended, RawWebSocket};
 pub use sessions::Sessions;
 pub use stage::Stage;
 pub use tls::{CertificateError, CertificateFile, Tls};
+#[cfg(feature = "daemon")]
+pub(crate) use websocket::accept_key;

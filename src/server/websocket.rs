@@ -61,7 +61,7 @@ pub(super) fn accept(headers: &HeaderMap) -> Result<Answer, HandshakeError> {
     let answered = answer.headers_mut();
     answered.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     answered.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(accept) = HeaderValue::from_str(&accept_key(key)) {
+    if let Ok(accept) = HeaderValue::from_str(&accept_key(key.as_bytes())) {
         answered.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
     // A browser that has offered subprotocols gives up if none is chosen; they mean nothing here.
@@ -79,13 +79,9 @@ fn is_key(key: &HeaderValue) -> bool {
         .is_ok_and(|bytes| bytes.len() == 16)
 }
 
-fn accept_key(key: &HeaderValue) -> String {
-    BASE64_STANDARD.encode(
-        Sha1::new()
-            .chain_update(key.as_bytes())
-            .chain_update(GUID)
-            .finalize(),
-    )
+/// The answer to a `Sec-WebSocket-Key`.
+pub(crate) fn accept_key(key: &[u8]) -> String {
+    BASE64_STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
 /// The value of a header that may be there once (RFC 6455, 11.3): whoever sends two may mean either.
