@@ -6,7 +6,10 @@
 use super::super::{ApiKey, KeyDigest, User, UserId};
 use super::row::Found;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{
+        HashMap, HashSet, VecDeque,
+        hash_map::Entry::{Occupied, Vacant},
+    },
     mem,
     sync::Arc,
     time::{Duration, Instant},
@@ -48,6 +51,24 @@ impl Entry {
     /// Whether anyone holds the user.
     fn is_held(&self) -> bool {
         Arc::strong_count(&self.user) > 1 || !self.former.is_empty()
+    }
+
+    /// Takes over a newer answer. The user as it is handed out from now on, and as it was, if that is another.
+    fn renew(
+        &mut self,
+        asked: Instant,
+        user: User,
+        key: Option<ApiKey>,
+    ) -> (Arc<User>, Option<Arc<User>>) {
+        self.asked = asked;
+        if *self.user == user {
+            return (Arc::clone(&self.user), None);
+        }
+        let before = mem::replace(&mut self.user, Arc::new(user));
+        self.key = key;
+        self.former.push(Arc::clone(&before));
+        self.forget_former();
+        (Arc::clone(&self.user), Some(before))
     }
 
     fn forget_former(&mut self) {
@@ -101,40 +122,29 @@ impl Known {
     pub(super) fn learn(&mut self, asked: Instant, found: Found) -> Arc<User> {
         let Found { user, key, .. } = found;
         let (id, digest) = (user.id, user.key_digest);
-        let Some(entry) = self.users.get_mut(&id) else {
-            let user = Arc::new(user);
-            self.index(digest, id);
-            let former = Vec::new();
-            self.users.insert(
-                id,
-                Entry {
+        let (user, before) = match self.users.entry(id) {
+            Vacant(place) => {
+                let user = Arc::new(user);
+                place.insert(Entry {
                     user: Arc::clone(&user),
                     key,
                     asked,
-                    former,
-                },
-            );
-            return user;
+                    former: Vec::new(),
+                });
+                (user, None)
+            }
+            Occupied(place) if place.get().asked > asked => {
+                return Arc::clone(&place.get().user);
+            }
+            Occupied(mut place) => place.get_mut().renew(asked, user, key),
         };
-        if entry.asked > asked {
-            return Arc::clone(&entry.user);
-        }
-        entry.asked = asked;
-        if *entry.user == user {
-            return Arc::clone(&entry.user);
-        }
-        let user = Arc::new(user);
-        let before = mem::replace(&mut entry.user, Arc::clone(&user));
-        entry.key = key;
-        let could_enter = before.may_enter();
-        if before.key_digest != digest {
+        if let Some(before) = before {
+            let goes_on = user.may_enter() && before.key_digest == digest;
+            self.is_news |= before.may_enter() && !goes_on;
             self.unindex(before.key_digest, id);
-            self.index(digest, id);
         }
-        self.is_news |= could_enter && !(user.may_enter() && before.key_digest == digest);
-        if let Some(entry) = self.users.get_mut(&id) {
-            entry.former.push(before);
-            entry.forget_former();
+        if digest != KeyDigest::NONE {
+            self.by_key.insert(digest, id);
         }
         user
     }
@@ -153,12 +163,12 @@ impl Known {
 
     /// Takes in the answer about all of these.
     pub(super) fn learn_all(&mut self, asked: Instant, ids: &[UserId], found: Vec<Found>) {
-        let mut gone: HashMap<UserId, ()> = ids.iter().map(|id| (*id, ())).collect();
+        let mut gone: HashSet<UserId> = ids.iter().copied().collect();
         for found in found {
             gone.remove(&found.user.id);
             self.learn(asked, found);
         }
-        for id in gone.into_keys() {
+        for id in gone {
             self.forget(asked, id);
         }
     }
@@ -195,12 +205,6 @@ impl Known {
         self.is_news |= entry.user.may_enter();
         self.users.remove(&id);
         self.unindex(key, id);
-    }
-
-    fn index(&mut self, key: KeyDigest, id: UserId) {
-        if key != KeyDigest::NONE {
-            self.by_key.insert(key, id);
-        }
     }
 
     fn unindex(&mut self, key: KeyDigest, id: UserId) {
@@ -309,6 +313,17 @@ mod tests {
         known.learn_all(after, &[1], Vec::new());
         assert_eq!(known.key_of(1), None);
         assert!(known.take_news());
+    }
+
+    #[test]
+    fn a_key_that_was_nobodys_for_a_moment_is_known_again() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let alice = learn(&mut known, now, row(1, "a"));
+        let who = Who::Key(alice.key_digest);
+        known.learn_absence(now, who);
+        assert_eq!(known.recall(now, who, AGE), Some(None));
+        learn(&mut known, now, row(1, "a"));
+        assert_eq!(known.recall(now, who, AGE), Some(Some(alice)));
     }
 
     #[test]
