@@ -208,7 +208,7 @@ impl Online {
             "event",
             tally
                 .events()
-                .map(|(told, count)| (told.name().unwrap_or("other"), count)),
+                .map(|(event, count)| (event.map_or("other", ClientEvent::name), count)),
         );
         text.one(
             Counter,

@@ -105,14 +105,20 @@ impl Handler for Monitoring {
 }
 
 impl Probe {
+    pub(super) const ALL: [Self; 3] = [Self::Metrics, Self::Alive, Self::Ready];
+
+    /// Where it is.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Metrics => "/metrics",
+            Self::Alive => "/healthz",
+            Self::Ready => "/readyz",
+        }
+    }
+
     /// What is at this path.
     pub(super) fn of(path: &str) -> Option<Self> {
-        match path {
-            "/metrics" => Some(Self::Metrics),
-            "/healthz" => Some(Self::Alive),
-            "/readyz" => Some(Self::Ready),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|probe| probe.path() == path)
     }
 }
 
