@@ -5,7 +5,7 @@ use super::{
     exposition::{CONTENT_TYPE, Exposition, Kind::Counter, Kind::Gauge},
 };
 use crate::{
-    presence::{Hub, Player, State},
+    presence::{ClientEvent, Hub, Player, State},
     server::{Answer, Bounds, with_body},
     socketio::Sockets,
 };

@@ -48,6 +48,10 @@ fn whole(route: Route, said: Option<&Tree>) -> Tree {
     if route.is_about_activities() {
         answer(&mut operation, "404", "Disabled");
     }
+    let responses = operation.get("responses").map_or(&[][..], Tree::members);
+    let mut responses = responses.to_vec();
+    responses.sort_by(|(one, _), (other, _)| one.cmp(other));
+    operation.put(&["responses"], Tree::Object(responses));
     operation
 }
 

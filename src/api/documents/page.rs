@@ -50,7 +50,7 @@ pub(super) fn rest(document: &Tree) -> String {
     page.heading("Who asks");
     page.credentials();
     for tag in document.get("tags").map_or(&[][..], Tree::items) {
-        page.heading(tag.say("description"));
+        page.heading(tag.say("description").trim_end_matches('.'));
         for (path, item) in paths {
             page.path(path, item, tag.say("name"));
         }
@@ -205,9 +205,7 @@ impl<'a> Page<'a> {
                 let parameter = resolved(parameter, self.document);
                 let (name, place) = (escaped(parameter.say("name")), parameter.say("in"));
                 let about = prose(parameter.say("description"));
-                self.write(&format!(
-                    "<dt><code>{name}</code>, in the {place}<dd>{about}"
-                ));
+                self.write(&format!("<dt><code>{name}</code>, {place}<dd>{about}"));
             }
         }
         if let Some(body) = operation.find(&["requestBody", "content"]) {
