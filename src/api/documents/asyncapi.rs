@@ -88,7 +88,7 @@ pub(super) fn document() -> Result<Tree, serde_json::Error> {
 
 /// Adds what the server does with an event: the operation, and its messages.
 fn add(document: &mut Tree, action: &str, name: &str, words: &Words) {
-    let mut message = Tree::object([
+    let mut message = Tree::object(&[
         ("name", Tree::text(name)),
         ("title", Tree::text(name)),
         ("summary", Tree::text(words.summary)),
@@ -100,7 +100,7 @@ fn add(document: &mut Tree, action: &str, name: &str, words: &Words) {
         message.put(&["x-second-argument"], schemas::reference(second));
     }
     add_message(document, name, message);
-    let mut operation = Tree::object([
+    let mut operation = Tree::object(&[
         ("action", Tree::text(action)),
         ("title", Tree::text(name)),
         ("summary", Tree::text(words.summary)),
@@ -111,8 +111,8 @@ fn add(document: &mut Tree, action: &str, name: &str, words: &Words) {
     let mut replies = Vec::new();
     for (meaning, payload) in words.acks {
         let ack = format!("{name}.{meaning}");
-        let title = format!("The ack of {name}: {meaning}");
-        let message = Tree::object([
+        let title = format!("Ack of {name}: {meaning}");
+        let message = Tree::object(&[
             ("title", Tree::Text(title)),
             ("payload", schemas::reference(payload)),
         ]);
@@ -124,7 +124,7 @@ fn add(document: &mut Tree, action: &str, name: &str, words: &Words) {
             ("channel", Tree::reference(CHANNEL.to_owned())),
             ("messages", Tree::List(replies)),
         ];
-        operation.put(&["reply"], Tree::object(reply));
+        operation.put(&["reply"], Tree::object(&reply));
     }
     document.put(&["operations", name], operation);
 }
@@ -146,7 +146,7 @@ fn give_examples(document: &mut Tree) {
         let name = payload.map_or("", |payload| schemas::name(payload));
         let examples = document.find(&["components", "schemas", name, "examples"]);
         let examples = examples.map_or(&[][..], Tree::items).iter();
-        let examples = examples.map(|payload| Tree::object([("payload", payload.clone())]));
+        let examples = examples.map(|payload| Tree::object(&[("payload", payload.clone())]));
         let examples: Vec<_> = examples.collect();
         if !examples.is_empty() {
             let place = ["channels", "gateway", "messages", &key, "examples"];

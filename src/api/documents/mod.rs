@@ -2,9 +2,10 @@
 //!
 //! * [`ApiDocument`]: one of them; [`Documents`]: all, each made when it is first asked for.
 //! * `asyncapi`, `openapi`: what they say, of the events and of REST. `schemas`: what both say of what is sent.
-//! * `tree`, `yaml`: their text. `page`: the same as HTML.
+//! * `tree`, `yaml`: their text. `page`, `html`: the same as HTML.
 
 mod asyncapi;
+mod html;
 mod openapi;
 mod page;
 mod schemas;
@@ -149,7 +150,7 @@ impl Documents {
 fn made(document: ApiDocument) -> Option<Made> {
     let make = || -> Result<Made, Box<dyn Error>> {
         let text = document.text()?;
-        let tag = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&text));
+        let tag = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes()));
         Ok(Made {
             text: text.into(),
             tag: HeaderValue::try_from(format!("\"{tag}\""))?,

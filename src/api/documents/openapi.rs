@@ -90,18 +90,18 @@ pub(super) fn resolved<'a>(part: &'a Tree, document: &'a Tree) -> &'a Tree {
 
 /// Of a document.
 fn about(shown: ApiDocument) -> Tree {
-    let content = Tree::object([(shown.content_type(), Tree::Object(Vec::new()))]);
+    let content = Tree::object(&[(shown.content_type(), Tree::Object(Vec::new()))]);
     let found = [
         ("description", Tree::text(shown.title())),
         ("content", content),
     ];
-    let mut operation = Tree::object([
+    let mut operation = Tree::object(&[
         ("tags", Tree::texts(&["documents"])),
         ("operationId", Tree::text(shown.id())),
         ("summary", Tree::text(shown.title())),
         ("security", Tree::List(Vec::new())),
     ]);
-    operation.put(&["responses", "200"], Tree::object(found));
+    operation.put(&["responses", "200"], Tree::object(&found));
     let etag = Tree::reference("#/components/headers/ETag".to_owned());
     operation.put(&["responses", "200", "headers", "ETag"], etag);
     answer(&mut operation, "304", "NotModified");

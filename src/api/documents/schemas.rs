@@ -21,6 +21,7 @@ use crate::{
     users::{ApiKey, KeyDigest, MAX_USER_ID, Role, User},
 };
 use hyper::StatusCode;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
@@ -39,28 +40,29 @@ pub(super) fn name(schema: &Tree) -> &str {
 
 /// A text of ours, with what it takes from the code: numbers and lists where a value is `"$NAME"`, words elsewhere.
 pub(super) fn read(text: &str) -> Result<Tree, serde_json::Error> {
-    let numbers = [
-        ("$MAX_DETAILS", MAX_DETAILS as u64),
-        ("$MAX_ECHO_BYTES", MAX_ECHO_BYTES as u64),
-        ("$MAX_GAME_ID", MAX_GAME_ID),
-        ("$MAX_TTL_SECONDS", MAX_TTL_SECONDS),
-        ("$MAX_USER_ID", MAX_USER_ID),
-        ("$MAX_WATCHED", MAX_WATCHED as u64),
-    ];
-    let lists = [
+    let number = |number: u64| Tree::Plain(number.to_string());
+    let values = [
+        ("$MAX_DETAILS", number(MAX_DETAILS as u64)),
+        ("$MAX_ECHO_BYTES", number(MAX_ECHO_BYTES as u64)),
+        ("$MAX_GAME_ID", number(MAX_GAME_ID)),
+        ("$MAX_TTL_SECONDS", number(MAX_TTL_SECONDS)),
+        ("$MAX_USER_ID", number(MAX_USER_ID)),
+        ("$MAX_WATCHED", number(MAX_WATCHED as u64)),
         ("$STATES", Tree::texts(&State::NAMES)),
         (
             "$CLIENT_EVENTS",
             Tree::texts(&ClientEvent::ALL.map(ClientEvent::name)),
         ),
-        ("$ROLES", Tree::of(&Role::ALL)?),
+        (
+            "$ROLES",
+            Tree::List(Role::ALL.map(|role| number(role.number().into())).into()),
+        ),
     ];
-    let numbers = numbers.map(|(name, number)| (name, number.to_string()));
-    let lists = lists.map(|(name, list)| (name, list.to_string()));
     let mut text = text.replace("$VERSION", env!("CARGO_PKG_VERSION"));
-    for (name, value) in numbers.iter().chain(&lists) {
-        text = text.replace(&format!("\"{name}\""), value);
-        text = text.replace(name, value);
+    for (name, value) in values {
+        let value = value.to_string();
+        text = text.replace(&format!("\"{name}\""), &value);
+        text = text.replace(name, &value);
     }
     Tree::read(&text)
 }
@@ -166,7 +168,10 @@ fn samples(name: &str) -> Result<Vec<Tree>, serde_json::Error> {
         details: Some("The last level".into()),
     }));
     let offline = activity(None);
-    let published = |activity, seq| Tree::of(&Published { activity, seq });
+    let published = |activity: &Activity, seq| {
+        let activity = activity.clone();
+        Published { activity, seq }
+    };
     let (bad, missing) = (
         BadReport::NotAnObject.to_string(),
         BadReport::Missing.to_string(),
@@ -181,27 +186,36 @@ fn samples(name: &str) -> Result<Vec<Tree>, serde_json::Error> {
         deleted_at: None,
         key_digest: KeyDigest::of(""),
     };
-    Ok(match name {
-        "Activity" => vec![Tree::of(&playing)?, Tree::of(&offline)?],
-        "Change" => vec![published(playing, 17)?, published(offline, 18)?],
-        "Place" => vec![Tree::of(&Place { seq: 17 })?],
-        "Accepted" => vec![Tree::of(&Accepted::new(playing))?],
-        "Done" => vec![Tree::of(&Done::new())?],
-        "Rejected" => vec![Tree::of(&Rejected::new(&bad))?],
-        "Exception" => vec![
-            Tree::of(&Exception::new(event, &bad, Some(&payload)))?,
-            Tree::of(&Exception::new(event, &missing, None))?,
+    let values: &[&dyn Sample] = match name {
+        "Activity" => &[&playing, &offline],
+        "Change" => &[&published(&playing, 17), &published(&offline, 18)],
+        "Place" => &[&Place { seq: 17 }],
+        "Accepted" => &[&Accepted::new(playing)],
+        "Done" => &[&Done::new()],
+        "Rejected" => &[&Rejected::new(&bad)],
+        "Exception" => &[
+            &Exception::new(event, &bad, Some(&payload)),
+            &Exception::new(event, &missing, None),
         ],
-        "Offline" => vec![Tree::of(&Unknown::new())?],
-        "Status" => vec![
-            Tree::of(&Status::new(Some(86_400)))?,
-            Tree::of(&Status::new(None))?,
-        ],
-        "User" => vec![Tree::of(&SeenBody::of(&user, Some(1_795_491_822_873)))?],
-        "OwnUser" => vec![Tree::of(&OwnBody::of(&user, ApiKey::parse(SAMPLE_KEY)))?],
-        "Error" => vec![Tree::of(&Body::new(StatusCode::NOT_FOUND, users::UNKNOWN))?],
-        _ => Vec::new(),
-    })
+        "Offline" => &[&Unknown::new()],
+        "Status" => &[&Status::new(Some(86_400)), &Status::new(None)],
+        "User" => &[&SeenBody::of(&user, Some(1_795_491_822_873))],
+        "OwnUser" => &[&OwnBody::of(&user, ApiKey::parse(SAMPLE_KEY))],
+        "Error" => &[&Body::new(StatusCode::NOT_FOUND, users::UNKNOWN)],
+        _ => &[],
+    };
+    values.iter().map(|value| value.tree()).collect()
+}
+
+/// A value of some type.
+trait Sample {
+    fn tree(&self) -> Result<Tree, serde_json::Error>;
+}
+
+impl<T: Serialize> Sample for T {
+    fn tree(&self) -> Result<Tree, serde_json::Error> {
+        Tree::read(&serde_json::to_string(self)?)
+    }
 }
 
 /// Nobody's.

@@ -1,7 +1,7 @@
 //! A tree: a JSON text whose members stay in order, because people read it.
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer,
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 use std::fmt::{self, Write};
@@ -21,11 +21,6 @@ impl Tree {
         serde_json::from_str(json)
     }
 
-    /// What `value` is as JSON.
-    pub(super) fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        Self::read(&serde_json::to_string(value)?)
-    }
-
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
@@ -34,14 +29,14 @@ impl Tree {
         Self::List(texts.iter().map(|text| Self::text(*text)).collect())
     }
 
-    pub(super) fn object<const N: usize>(members: [(&str, Self); N]) -> Self {
-        let named = |(name, value): (&str, Self)| (name.to_owned(), value);
-        Self::Object(members.into_iter().map(named).collect())
+    pub(super) fn object(members: &[(&str, Self)]) -> Self {
+        let named = |(name, value): &(&str, Self)| ((*name).to_owned(), value.clone());
+        Self::Object(members.iter().map(named).collect())
     }
 
     /// A reference to what stands elsewhere in the same document.
     pub(super) fn reference(pointer: String) -> Self {
-        Self::object([("$ref", Self::Text(pointer))])
+        Self::object(&[("$ref", Self::Text(pointer))])
     }
 
     /// The member of this name, if it is an object that has one.
