@@ -9,6 +9,7 @@ use crate::{
     api::{
         activities::Unknown,
         error::Body,
+        monitoring::{GOING_DOWN, Health},
         status::Status,
         users::{self, OwnBody, SeenBody},
     },
@@ -199,6 +200,7 @@ fn samples(name: &str) -> Result<Vec<Tree>, serde_json::Error> {
         ],
         "Offline" => &[&Unknown::new()],
         "Status" => &[&Status::new(Some(86_400)), &Status::new(None)],
+        "Health" => &[&Health::new(Some(GOING_DOWN)), &Health::new(None)],
         "User" => &[&SeenBody::of(&user, Some(1_795_491_822_873))],
         "OwnUser" => &[&OwnBody::of(&user, ApiKey::parse(SAMPLE_KEY))],
         "Error" => &[&Body::new(StatusCode::NOT_FOUND, users::UNKNOWN)],
