@@ -134,6 +134,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
     for page in [
         "README.md",
         "docs/architecture.md",
+        "docs/clients.md",
         "docs/command-line.md",
         "docs/dependencies.md",
         "docs/deploy.md",

@@ -1,35 +1,24 @@
 // python-socketio, a client that nobody of the official ones' has made: into the gateway, and through all that the support server has.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { TRANSPORTS } from "./support/client.mjs";
 import { exampleTest } from "./support/example.mjs";
 import { Player } from "./support/player.mjs";
+import { python } from "./support/python.mjs";
 import { NO_GRACE, serverTest } from "./support/server.mjs";
-import { within } from "./support/wait.mjs";
 
-/** A Python that has requirements.txt; `run` makes one. */
-const PYTHON = process.env.ROLLCALL_PYTHON ?? "python3";
 const SCRIPT = fileURLToPath(new URL("python_client.py", import.meta.url));
 
 /** Runs the script, which must end well. */
-async function python(server, ...args) {
-  const child = spawn(PYTHON, [SCRIPT, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  server.adopt(() => child.kill("SIGKILL"));
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
-  const [code] = await within(30_000, () => `the end of ${args[0]}: ${output}`, once(child, "close"));
-  assert.equal(code, 0, output);
-}
+const play = (server, ...args) => python(server, SCRIPT, ...args);
 
 for (const [on, transports] of Object.entries(TRANSPORTS)) {
   serverTest(`python-socketio, ${on}: a player among others`, { ...NO_GRACE, timeout: 60_000 }, async (server) => {
     const alice = await Player.join(server, "alice");
     await alice.ask("set-activity", { state: "PLAYING", game_id: 42 });
     await alice.next("activity");
-    const ended = python(server, "gateway", server.url, transports.join(), server.key("bob"));
+    const ended = play(server, "gateway", server.url, transports.join(), server.key("bob"));
     const meet = async () => {
       const { user_id, game_id } = await alice.next("activity", 30_000);
       assert.deepEqual({ user_id, game_id }, { user_id: server.id("bob"), game_id: 7 });
@@ -43,5 +32,5 @@ for (const [on, transports] of Object.entries(TRANSPORTS)) {
     assert.deepEqual({ user_id, state }, { user_id: server.id("bob"), state: "OFFLINE" });
   });
 
-  exampleTest("support-server", `python-socketio, ${on}: namespaces, acks, binary`, { RECOVERY: "0" }, (program) => python(program, "support", program.url, transports.join()));
+  exampleTest("support-server", `python-socketio, ${on}: namespaces, acks, binary`, { RECOVERY: "0" }, (program) => play(program, "support", program.url, transports.join()));
 }

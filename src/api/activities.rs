@@ -2,7 +2,7 @@
 
 use super::{Streams, body, error};
 use crate::{
-    presence::{Activity, Hub, Lease, Mark},
+    presence::{Activity, Hub, Lease, Mark, State},
     server::{Answer, empty, is_known, json, with_body},
     socketio::SocketId,
     users::{User, UserId},
@@ -30,8 +30,16 @@ pub struct Activities {
 
 /// The activity of one of whom nothing is known.
 #[derive(Serialize)]
-struct Unknown {
+pub(super) struct Unknown {
     state: &'static str,
+}
+
+impl Unknown {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::name(None),
+        }
+    }
 }
 
 impl Activities {
@@ -56,7 +64,7 @@ impl Activities {
         tagged(request, self.hub.mark(), || {
             match self.hub.activity(user_id) {
                 Some(activity) => json(StatusCode::OK, &activity),
-                None => json(StatusCode::OK, &Unknown { state: "OFFLINE" }),
+                None => json(StatusCode::OK, &Unknown::new()),
             }
         })
     }

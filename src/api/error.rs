@@ -7,25 +7,28 @@ use hyper::{
 };
 use serde::Serialize;
 
+/// What it says.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+pub(super) struct Body<'a> {
     message: &'a str,
     error: &'a str,
     status_code: u16,
 }
 
+impl<'a> Body<'a> {
+    pub(super) fn new(status: StatusCode, message: &'a str) -> Self {
+        Self {
+            message,
+            error: status.canonical_reason().unwrap_or_default(),
+            status_code: status.as_u16(),
+        }
+    }
+}
+
 /// An error with this status. The message says what happened, and what to do about it.
 pub(super) fn error(status: StatusCode, message: &str) -> Answer {
-    let error = status.canonical_reason().unwrap_or_default();
-    json(
-        status,
-        &Body {
-            message,
-            error,
-            status_code: status.as_u16(),
-        },
-    )
+    json(status, &Body::new(status, message))
 }
 
 /// The error for someone who may not ask.

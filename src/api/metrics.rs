@@ -5,7 +5,7 @@ use super::{
     exposition::{CONTENT_TYPE, Exposition, Kind::Counter, Kind::Gauge},
 };
 use crate::{
-    presence::{Hub, Player, State},
+    presence::{ClientEvent, Hub, Player, State},
     server::{Answer, Bounds, with_body},
     socketio::Sockets,
 };
@@ -208,7 +208,7 @@ impl Online {
             "event",
             tally
                 .events()
-                .map(|(told, count)| (told.name().unwrap_or("other"), count)),
+                .map(|(event, count)| (event.map_or("other", ClientEvent::name), count)),
         );
         text.one(
             Counter,

@@ -5,11 +5,13 @@
 //!   Socket.IO sessions.
 //! * `users`, `status`, [`Activities`], [`Streams`]: the answers; `body`: what some requests bring.
 //! * [`Monitoring`]: what watches over the server; [`Metrics`], written down by `exposition`.
+//! * `documents`: what all this is, and the events, for people and for programs.
 //! * `error`: what a person sees when there is none.
 
 mod activities;
 mod authenticate;
 mod body;
+mod documents;
 mod error;
 mod exposition;
 mod hmac;

@@ -39,8 +39,9 @@ pub(super) enum Probe {
     Ready,
 }
 
+/// What a probe is answered.
 #[derive(Serialize)]
-struct Health {
+pub(super) struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -72,9 +73,7 @@ impl Monitoring {
         match probe {
             Probe::Metrics => self.metrics.answer(),
             Probe::Alive => health(None),
-            Probe::Ready if self.is_stopping.load(Ordering::Relaxed) => {
-                health(Some("The server is going down."))
-            }
+            Probe::Ready if self.is_stopping.load(Ordering::Relaxed) => health(Some(GOING_DOWN)),
             Probe::Ready => health(match self.directory.readiness() {
                 Readiness::Ready => None,
                 // Why is for the log: anyone may ask here.
@@ -109,22 +108,41 @@ impl Handler for Monitoring {
 }
 
 impl Probe {
+    pub(super) const ALL: [Self; 3] = [Self::Metrics, Self::Alive, Self::Ready];
+
+    /// Where it is.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Metrics => "/metrics",
+            Self::Alive => "/healthz",
+            Self::Ready => "/readyz",
+        }
+    }
+
     /// What is at this path.
     pub(super) fn of(path: &str) -> Option<Self> {
-        match path {
-            "/metrics" => Some(Self::Metrics),
-            "/healthz" => Some(Self::Alive),
-            "/readyz" => Some(Self::Ready),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|probe| probe.path() == path)
     }
 }
 
-/// That all is well, or what is not.
+/// Why clients should not come any more.
+pub(super) const GOING_DOWN: &str = "The server is going down.";
+
+impl Health {
+    /// That all is well, or what is not.
+    pub(super) fn new(reason: Option<&'static str>) -> Self {
+        let status = match reason {
+            None => "ok",
+            Some(_) => "unavailable",
+        };
+        Self { status, reason }
+    }
+}
+
 fn health(reason: Option<&'static str>) -> Answer {
-    let (code, status) = match reason {
-        None => (StatusCode::OK, "ok"),
-        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    let code = match reason {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    json(code, &Health { status, reason })
+    json(code, &Health::new(reason))
 }

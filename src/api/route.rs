@@ -1,6 +1,6 @@
 //! A route: a path that something answers.
 
-use super::monitoring::Probe;
+use super::{documents::ApiDocument, monitoring::Probe};
 use crate::users::UserId;
 
 /// What is answered, beside the Socket.IO endpoint.
@@ -21,13 +21,53 @@ pub(super) enum Route {
     MyActivity,
     /// What watches over the server.
     Monitoring(Probe),
+    /// What all this is, in one form.
+    Document(ApiDocument),
 }
 
 impl Route {
+    /// Every one, with any user for those of one user.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let routes = [
+            Self::Activities,
+            Self::Stream,
+            Self::Activity(0),
+            Self::MyActivity,
+            Self::Users,
+            Self::User(0),
+            Self::Me,
+            Self::Status,
+            Self::Health,
+        ];
+        let probes = Probe::ALL.into_iter().map(Self::Monitoring);
+        let documents = ApiDocument::ALL.into_iter().map(Self::Document);
+        routes.into_iter().chain(probes).chain(documents)
+    }
+
+    /// Its path, with a name in braces for what differs, as the document of it has it.
+    pub(super) fn template(self) -> &'static str {
+        match self {
+            Self::Me => "/api/users/me",
+            Self::Users => "/api/users",
+            Self::User(_) => "/api/users/{id}",
+            Self::Status => "/api/status",
+            Self::Health => "/api/health",
+            Self::Activities => "/api/activities",
+            Self::Stream => "/api/activities/stream",
+            Self::Activity(_) => "/api/users/{id}/activity",
+            Self::MyActivity => "/api/users/me/activity",
+            Self::Monitoring(probe) => probe.path(),
+            Self::Document(document) => document.path(),
+        }
+    }
+
     /// What is at this path.
     pub(super) fn of(path: &str) -> Option<Self> {
         if let Some(probe) = Probe::of(path) {
             return Some(Self::Monitoring(probe));
+        }
+        if let Some(document) = ApiDocument::at(path) {
+            return Some(Self::Document(document));
         }
         let path = path.strip_prefix("/api/")?;
         Some(match path {
@@ -57,7 +97,9 @@ impl Route {
             | Self::User(_)
             | Self::Status
             | Self::Health
-            | Self::Monitoring(_) => false,
+            | Self::Monitoring(_)
+            // They say what there is where there are activities.
+            | Self::Document(_) => false,
         }
     }
 

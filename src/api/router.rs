@@ -1,6 +1,8 @@
 //! Every path, and who answers it.
 
-use super::{Activities, Authenticator, Monitoring, error, route::Route, status, users};
+use super::{
+    Activities, Authenticator, Monitoring, documents::Documents, error, route::Route, status, users,
+};
 use crate::{
     presence::Hub,
     server::{Answer, ClientBundle, Cors, Engine, Handler, Proxies, Shown, empty},
@@ -37,6 +39,7 @@ pub struct Api {
     authenticator: Authenticator,
     directory: Arc<dyn Directory>,
     monitoring: Arc<Monitoring>,
+    documents: Documents,
     cors: Cors,
     proxies: Proxies,
     started: Instant,
@@ -61,6 +64,7 @@ impl Api {
             authenticator,
             directory,
             monitoring,
+            documents: Documents::default(),
             cors: Cors::default(),
             proxies: Proxies::default(),
             started: Instant::now(),
@@ -130,6 +134,7 @@ impl Api {
                 users::one(directory, &asker, id, self.hub.last_seen_of(id)).await
             }
             (Route::Health, _) => Ok(moved("/api/status")),
+            (Route::Document(document), _) => Ok(self.documents.answer(document, parts)),
             (Route::Activities, Some(activities)) => {
                 self.reader(activities, parts).await?;
                 Ok(activities.all(parts))

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 #[derive(Serialize)]
-struct Status {
+pub(super) struct Status {
     status: &'static str,
     version: &'static str,
     registration_enabled: bool,
@@ -20,17 +20,22 @@ struct Status {
     uptime: Option<u64>,
 }
 
+impl Status {
+    pub(super) fn new(uptime: Option<u64>) -> Self {
+        Self {
+            status: "HEALTHY",
+            version: env!("CARGO_PKG_VERSION"),
+            registration_enabled: false,
+            required_registration_fields: [],
+            available_authentication_methods: ["basic"],
+            uptime,
+        }
+    }
+}
+
 /// That the server is well, in GameVault's words.
 pub(super) fn status(user: Option<&User>, uptime: Duration) -> Answer {
-    let status = Status {
-        status: "HEALTHY",
-        version: env!("CARGO_PKG_VERSION"),
-        registration_enabled: false,
-        required_registration_fields: [],
-        available_authentication_methods: ["basic"],
-        uptime: user
-            .filter(|user| user.role == Role::Admin)
-            .map(|_| uptime.as_secs()),
-    };
-    json(StatusCode::OK, &status)
+    let admin = user.filter(|user| user.role == Role::Admin);
+    let uptime = admin.map(|_| uptime.as_secs());
+    json(StatusCode::OK, &Status::new(uptime))
 }

@@ -30,7 +30,7 @@ struct UserBody<'a> {
 
 /// The same with what is only for the user's own eyes.
 #[derive(Serialize)]
-struct OwnBody<'a> {
+pub(super) struct OwnBody<'a> {
     #[serde(flatten)]
     user: UserBody<'a>,
     api_key: Option<ApiKey>,
@@ -40,7 +40,7 @@ struct OwnBody<'a> {
 
 /// The same with when it was seen last: when all were told, for the last time, that it is offline.
 #[derive(Serialize)]
-struct SeenBody<'a> {
+pub(super) struct SeenBody<'a> {
     #[serde(flatten)]
     user: UserBody<'a>,
     /// In ms since 1970; none: never.
@@ -68,19 +68,31 @@ impl<'a> UserBody<'a> {
     }
 }
 
+impl<'a> OwnBody<'a> {
+    pub(super) fn of(user: &'a User, api_key: Option<ApiKey>) -> Self {
+        Self {
+            user: UserBody::of(user),
+            api_key,
+            progresses: [],
+            bookmarked_games: [],
+        }
+    }
+}
+
+impl<'a> SeenBody<'a> {
+    pub(super) fn of(user: &'a User, last_seen: Option<u64>) -> Self {
+        let user = UserBody::of(user);
+        Self { user, last_seen }
+    }
+}
+
 /// A user about itself, with its key.
 pub(super) async fn me(directory: &dyn Directory, user: &User) -> Result<Answer, Answer> {
     let api_key = directory
         .api_key(user.id)
         .await
         .map_err(|error| unavailable(&error))?;
-    let body = OwnBody {
-        user: UserBody::of(user),
-        api_key,
-        progresses: [],
-        bookmarked_games: [],
-    };
-    Ok(json(StatusCode::OK, &body))
+    Ok(json(StatusCode::OK, &OwnBody::of(user, api_key)))
 }
 
 /// All users, as far as `asker` may see them: bots, and users who are not activated, are for admins.
@@ -91,10 +103,7 @@ pub(super) async fn list(
 ) -> Result<Answer, Answer> {
     let users = directory.all().await.map_err(|error| unavailable(&error))?;
     let users = users.iter().filter(|user| is_shown(user, Some(asker)));
-    let users = users.map(|user| SeenBody {
-        user: UserBody::of(user),
-        last_seen: last_seen.get(&user.id).copied(),
-    });
+    let users = users.map(|user| SeenBody::of(user, last_seen.get(&user.id).copied()));
     Ok(json(StatusCode::OK, &users.collect::<Vec<_>>()))
 }
 
@@ -106,8 +115,7 @@ pub(super) async fn one(
     last_seen: Option<u64>,
 ) -> Result<Answer, Answer> {
     let user = shown(directory, Some(asker), id).await?;
-    let user = UserBody::of(&user);
-    Ok(json(StatusCode::OK, &SeenBody { user, last_seen }))
+    Ok(json(StatusCode::OK, &SeenBody::of(&user, last_seen)))
 }
 
 /// The user of this id, if it exists, and `asker` may see it; none is a stranger.
@@ -128,8 +136,11 @@ fn is_shown(user: &User, asker: Option<&User>) -> bool {
     !user.is_deleted() && (is_admin || is_for_all)
 }
 
+/// What is said of a user who is not there, or not for the asker.
+pub(super) const UNKNOWN: &str = "There is no such user.";
+
 fn unknown() -> Answer {
-    error::error(StatusCode::NOT_FOUND, "There is no such user.")
+    error::error(StatusCode::NOT_FOUND, UNKNOWN)
 }
 
 fn unavailable(problem: &Unavailable) -> Answer {

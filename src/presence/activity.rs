@@ -18,6 +18,12 @@ pub enum State {
     },
 }
 
+// The states as they are called on the wire. The last is the name of having none.
+pub(super) const ONLINE: &str = "ONLINE";
+pub(super) const BUSY: &str = "BUSY";
+pub(super) const PLAYING: &str = "PLAYING";
+pub(super) const OFFLINE: &str = "OFFLINE";
+
 /// What a user does, and what it says about that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doing {
@@ -85,13 +91,16 @@ impl Serialize for Activity {
 }
 
 impl State {
+    /// The names of all, and of having none.
+    pub const NAMES: [&str; 4] = [ONLINE, BUSY, PLAYING, OFFLINE];
+
     /// How it is called; `OFFLINE` if there is none.
     pub fn name(state: Option<Self>) -> &'static str {
         match state {
-            None => "OFFLINE",
-            Some(Self::Online) => "ONLINE",
-            Some(Self::Busy) => "BUSY",
-            Some(Self::Playing { .. }) => "PLAYING",
+            None => OFFLINE,
+            Some(Self::Online) => ONLINE,
+            Some(Self::Busy) => BUSY,
+            Some(Self::Playing { .. }) => PLAYING,
         }
     }
 

@@ -3,7 +3,7 @@
 //! One ring serves those who are there and those who come back: whoever has read up to a change that is still in it
 //! gets the next, everyone else gets a snapshot. A change becomes text when the first of them asks for it, once.
 
-use super::{Hub, Published};
+use super::{Hub, Published, ServerEvent};
 use bytes::Bytes;
 use serde::Serialize;
 use std::{collections::VecDeque, fmt, str::FromStr, sync::Arc};
@@ -104,7 +104,11 @@ impl Feed {
             Some(event) => event,
             None => {
                 let seq = change.published.seq;
-                event("activity", Mark { epoch, seq }, &change.published)?
+                event(
+                    ServerEvent::Activity,
+                    Mark { epoch, seq },
+                    &change.published,
+                )?
             }
         };
         Ok(Next::Event(change.event.insert(event).clone()))
@@ -141,14 +145,14 @@ impl Reader {
 
 /// A server-sent event (HTML, 9.2). JSON is one line.
 pub(super) fn event(
-    name: &str,
+    event: ServerEvent,
     mark: Mark,
     data: &impl Serialize,
 ) -> Result<Bytes, serde_json::Error> {
-    let mut event = format!("id: {mark}\nevent: {name}\ndata: ").into_bytes();
-    serde_json::to_writer(&mut event, data)?;
-    event.extend_from_slice(b"\n\n");
-    Ok(event.into())
+    let mut text = format!("id: {mark}\nevent: {}\ndata: ", event.name()).into_bytes();
+    serde_json::to_writer(&mut text, data)?;
+    text.extend_from_slice(b"\n\n");
+    Ok(text.into())
 }
 
 impl fmt::Display for Mark {

@@ -1,13 +1,15 @@
 //! The gateway: GameVault's events, answered.
 
-use super::{Activity, BadReport, Hub, Interest, Player, Report, Told};
+use super::{
+    BadReport, ClientEvent, Hub, Interest, Player, Report, ServerEvent,
+    answer::{Accepted, Done, Exception, Rejected},
+};
 use crate::{
     engineio::CloseReason,
     socketio::{Auth, DisconnectReason, EncodeError, Event, Namespace, Refused, Socket},
     users::{Directory, User},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use std::{fmt, sync::Arc};
 
 const NO_KEY: &str =
@@ -24,9 +26,6 @@ struct Credentials {
     )]
     api_key: Option<String>,
 }
-
-/// How much of a bad payload is sent back for the sender to recognise.
-const MAX_ECHO_BYTES: usize = 1024;
 
 /// The namespace `/` of the daemon.
 pub struct Gateway {
@@ -78,10 +77,9 @@ impl Gateway {
         match parse(&event) {
             Ok(report) => {
                 let activity = self.hub.report(socket, report.into_doing())?;
-                let status = "ok";
                 event
                     .take_ack()
-                    .map_or(Ok(()), |ack| ack.send((Accepted { status, activity },)))
+                    .map_or(Ok(()), |ack| ack.send((Accepted::new(activity),)))
             }
             Err(error) => self.refuse(socket, event, &error),
         }
@@ -91,10 +89,9 @@ impl Gateway {
         match Interest::parse(event.raw(0)) {
             Ok(interest) => {
                 self.hub.watch(socket, interest)?;
-                let status = "ok";
                 event
                     .take_ack()
-                    .map_or(Ok(()), |ack| ack.send((Done { status },)))
+                    .map_or(Ok(()), |ack| ack.send((Done::new(),)))
             }
             Err(error) => self.refuse(socket, event, &error),
         }
@@ -110,12 +107,10 @@ impl Gateway {
         self.hub.tally().note_exception();
         let message = error.to_string();
         let exception = Exception::new(event.name(), &message, event.raw(0));
-        socket.emit("exception", (exception,))?;
-        let status = "error";
-        let message = &message;
+        socket.emit(ServerEvent::Exception.name(), (exception,))?;
         event
             .take_ack()
-            .map_or(Ok(()), |ack| ack.send((Rejected { status, message },)))
+            .map_or(Ok(()), |ack| ack.send((Rejected::new(&message),)))
     }
 }
 
@@ -141,14 +136,14 @@ impl Namespace for Gateway {
     }
 
     fn on_event(&self, socket: &Socket<Player>, mut event: Event<'_>) {
-        let told = Told::of(event.name());
+        let told = ClientEvent::named(event.name());
         self.hub.tally().note_event(told);
         report_failure(match told {
-            Told::SetActivity => self.set_activity(socket, event),
-            Told::GetActivities => self.hub.show(socket, event.take_ack()),
-            Told::Watch => self.watch(socket, event),
+            Some(ClientEvent::SetActivity) => self.set_activity(socket, event),
+            Some(ClientEvent::GetActivities) => self.hub.show(socket, event.take_ack()),
+            Some(ClientEvent::Watch) => self.watch(socket, event),
             // As everywhere in Socket.IO, nobody hears an event that nobody listens for.
-            Told::Other => Ok(()),
+            None => Ok(()),
         });
     }
 
@@ -180,51 +175,5 @@ fn parse(event: &Event<'_>) -> Result<Report, BadReport> {
 fn report_failure(outcome: Result<(), EncodeError>) {
     if let Err(error) = outcome {
         log::error!("an event of our own was not sent: {error}");
-    }
-}
-
-/// The answer to a report that was taken.
-#[derive(Serialize)]
-struct Accepted {
-    status: &'static str,
-    activity: Activity,
-}
-
-/// The answer to a wish that was granted.
-#[derive(Serialize)]
-struct Done {
-    status: &'static str,
-}
-
-/// The answer to one that was not.
-#[derive(Serialize)]
-struct Rejected<'a> {
-    status: &'static str,
-    message: &'a str,
-}
-
-/// The `exception` event, in the form that NestJS gives it.
-#[derive(Serialize)]
-struct Exception<'a> {
-    status: &'static str,
-    message: &'a str,
-    cause: Cause<'a>,
-}
-
-#[derive(Serialize)]
-struct Cause<'a> {
-    pattern: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a RawValue>,
-}
-
-impl<'a> Exception<'a> {
-    fn new(pattern: &'a str, message: &'a str, payload: Option<&'a RawValue>) -> Self {
-        let data = payload.filter(|payload| payload.get().len() <= MAX_ECHO_BYTES);
-        Self {
-            status: "error",
-            message,
-            cause: Cause { pattern, data },
-        }
     }
 }

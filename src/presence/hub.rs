@@ -1,8 +1,8 @@
 //! The hub: the roster, and the topic on which everyone hears of its changes.
 
 use super::{
-    Activity, Change, Doing, Interest, Mark, Now, Observer, Player, Published, Reader, Roster,
-    Rules, Tally, activity,
+    Activity, Change, Doing, Interest, Mark, Now, Observer, Place, Player, Published, Reader,
+    Roster, Rules, ServerEvent, Tally, activity,
     feed::{self, Feed, Next},
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     users::{KeyDigest, User, UserId},
 };
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
@@ -61,12 +60,6 @@ struct Snapshot {
     placed: Frame,
     /// The same as a server-sent event; none: nobody has asked for it yet.
     event: Option<Bytes>,
-}
-
-/// The second argument of `activities`, for those who watch.
-#[derive(Serialize)]
-struct Place {
-    seq: u64,
 }
 
 impl Hub {
@@ -152,7 +145,7 @@ impl Hub {
                 activity: activity.clone(),
                 seq: state.roster.seq(),
             };
-            socket.emit("activity", (known,))?;
+            socket.emit(ServerEvent::Activity.name(), (known,))?;
         }
         self.tell(&mut state, change)
     }
@@ -276,7 +269,7 @@ impl Hub {
         let snapshot = state.snapshot()?;
         let event = match snapshot.event.take() {
             Some(event) => event,
-            None => feed::event("activities", mark, &&*snapshot.array)?,
+            None => feed::event(ServerEvent::Activities, mark, &&*snapshot.array)?,
         };
         Ok(Some((snapshot.event.insert(event).clone(), last)))
     }
@@ -399,7 +392,7 @@ impl Hub {
                 for observer in &state.observers {
                     observer.on_published(&published);
                 }
-                let event = encode::event("/", "activity", (&published,))?;
+                let event = encode::event("/", ServerEvent::Activity.name(), (&published,))?;
                 self.activities
                     .publish_about(activity.user_id, event.into_frame()?);
                 Ok(activity)
@@ -499,7 +492,8 @@ impl State {
                 let place = Place {
                     seq: self.roster.seq(),
                 };
-                encode::event("/", "activities", (self.chosen(chosen), place))?.into_frame()
+                let told = (self.chosen(chosen), place);
+                encode::event("/", ServerEvent::Activities.name(), told)?.into_frame()
             }
         }
     }
@@ -520,9 +514,10 @@ impl Snapshot {
         let activities: Vec<_> = roster.activities().collect();
         let array: Arc<RawValue> = serde_json::value::to_raw_value(&activities)?.into();
         let place = Place { seq: roster.seq() };
+        let name = ServerEvent::Activities.name();
         Ok(Self {
-            plain: encode::event("/", "activities", (&*array,))?.into_frame()?,
-            placed: encode::event("/", "activities", (&*array, place))?.into_frame()?,
+            plain: encode::event("/", name, (&*array,))?.into_frame()?,
+            placed: encode::event("/", name, (&*array, place))?.into_frame()?,
             array,
             event: None,
         })

@@ -30,7 +30,14 @@ pub enum BadInterest {
     TooMany,
 }
 
+// What is read of an interest.
+const USERS: &str = "users";
+const ALL: &str = "all";
+
 impl Interest {
+    /// The fields, of which it has one.
+    pub const FIELDS: [&str; 2] = [USERS, ALL];
+
     /// Reads the payload of `watch`. Unknown fields are ignored.
     ///
     /// # Errors
@@ -38,8 +45,11 @@ impl Interest {
     pub fn parse(payload: Option<&RawValue>) -> Result<Self, BadInterest> {
         let json = payload.map_or("{}", RawValue::get);
         let fields = fields(json).ok_or(BadInterest::Neither)?;
-        let field = |name: &[u8]| fields.get(name).filter(|json| json.get() != "null");
-        match (field(b"all"), field(b"users")) {
+        let field = |name: &str| {
+            let field = fields.get(name.as_bytes());
+            field.filter(|json| json.get() != "null")
+        };
+        match (field(ALL), field(USERS)) {
             (Some(all), None) if all.get() == "true" => Ok(Self::All),
             (Some(_), None) => Err(BadInterest::All),
             (None, Some(users)) => {

@@ -33,6 +33,9 @@ pub enum BadLease {
 }
 
 impl Lease {
+    /// The field that it has more than a [`Report`].
+    pub const FIELD: &str = "ttl_seconds";
+
     /// Reads a report with a `ttl_seconds`. Unknown fields are ignored.
     ///
     /// # Errors
@@ -41,7 +44,7 @@ impl Lease {
         let json: &RawValue = serde_json::from_slice(text).map_err(|_| BadLease::NoJson)?;
         let report = Report::parse(Some(json)).map_err(BadLease::Report)?;
         let fields = fields(json.get()).ok_or(BadLease::NoTtl)?;
-        let ttl = fields.get(&b"ttl_seconds"[..]);
+        let ttl = fields.get(Self::FIELD.as_bytes());
         let ttl = ttl.filter(|json| json.get() != "null");
         let seconds = whole(ttl.ok_or(BadLease::NoTtl)?.get()).ok_or(BadLease::Ttl)?;
         if !(1..=MAX_TTL_SECONDS).contains(&seconds) {

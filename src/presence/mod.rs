@@ -7,13 +7,16 @@
 //! * [`Hub`]: the roster under a mutex, and the topic on which its changes go out. `clock` tells it the time.
 //!   An [`Observer`] hears of them within the program.
 //! * [`Lease`]: what is said without a socket. `feed`, [`Reader`], [`Mark`]: what is read without one.
+//! * [`ClientEvent`], [`ServerEvent`]: the events. `answer`: what some of them are answered.
 //! * [`Keeper`]: what outlives the server, in files beside that of the users.
 //! * [`Gateway`]: GameVault's events, answered; the [`Namespace`](crate::socketio::Namespace) of the daemon, whose
 //!   sockets are [`Player`]s. [`Tally`]: what it and the hub have counted, with a [`Histogram`] of how long news takes.
 
 mod activity;
+mod answer;
 mod clock;
 mod device;
+mod events;
 mod feed;
 mod gateway;
 mod histogram;
@@ -29,6 +32,8 @@ mod roster;
 mod tally;
 
 pub use activity::{Activity, Doing, Published, State};
+pub use answer::{Accepted, Done, Exception, MAX_ECHO_BYTES, Place, Rejected};
+pub use events::{ClientEvent, ServerEvent};
 pub use feed::{Mark, NoMark, Reader};
 pub use gateway::Gateway;
 pub use histogram::{Distribution, Histogram};
@@ -39,6 +44,6 @@ pub use lease::{BadLease, Lease, MAX_TTL_SECONDS};
 pub use observer::Observer;
 pub use player::Player;
 pub use rate::Rate;
-pub use report::{BadReport, MAX_DETAILS, Report};
+pub use report::{BadReport, MAX_DETAILS, MAX_GAME_ID, MAX_NESTING, Report};
 pub use roster::{Change, Now, Roster, Rules};
-pub use tally::{Tally, Told};
+pub use tally::Tally;

@@ -1,6 +1,9 @@
 //! What a client says of itself, and what is wrong with it.
 
-use super::{Doing, State};
+use super::{
+    Doing, State,
+    activity::{BUSY, OFFLINE, ONLINE, PLAYING},
+};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 use std::{
@@ -47,9 +50,17 @@ pub const MAX_NESTING: usize = 64;
 pub const MAX_DETAILS: usize = 128;
 
 /// The largest whole number that JavaScript tells from its neighbours.
-const MAX_GAME_ID: u64 = (1 << 53) - 1;
+pub const MAX_GAME_ID: u64 = (1 << 53) - 1;
+
+// What is read of a report.
+const STATE: &str = "state";
+const GAME_ID: &str = "game_id";
+const DETAILS: &str = "details";
 
 impl Report {
+    /// The fields that it may have.
+    pub const FIELDS: [&str; 3] = [STATE, GAME_ID, DETAILS];
+
     /// Reads the payload of `set-activity`. Unknown fields are ignored.
     ///
     /// # Errors
@@ -64,26 +75,26 @@ impl Report {
         }
         let fields = fields(json).ok_or(BadReport::NotAnObject)?;
         let game_id = fields
-            .get(&b"game_id"[..])
+            .get(GAME_ID.as_bytes())
             .map(|json| game_id(json))
             .transpose()?
             .flatten();
         let details = fields
-            .get(&b"details"[..])
+            .get(DETAILS.as_bytes())
             .map(|json| details(json))
             .transpose()?
             .flatten();
         let state = fields
-            .get(&b"state"[..])
+            .get(STATE.as_bytes())
             .filter(|json| json.get() != "null")
             .ok_or(BadReport::NoState)?;
         let state: String =
             serde_json::from_str(state.get()).map_err(|_| BadReport::UnknownState)?;
         let state = match &*state {
-            "ONLINE" => State::Online,
-            "BUSY" => State::Busy,
-            "PLAYING" => State::Playing { game_id },
-            "OFFLINE" => return Ok(Self::Withdrawn),
+            ONLINE => State::Online,
+            BUSY => State::Busy,
+            PLAYING => State::Playing { game_id },
+            OFFLINE => return Ok(Self::Withdrawn),
             _ => return Err(BadReport::UnknownState),
         };
         Ok(Self::Doing(Doing { state, details }))

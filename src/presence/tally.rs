@@ -1,12 +1,13 @@
 //! The tally: what the gateway and the hub have counted since they started.
 
-use super::Histogram;
+use super::{ClientEvent, Histogram};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts what comes in and what everyone is told. Counters only grow.
 #[derive(Debug, Default)]
 pub struct Tally {
-    events: [AtomicU64; Told::ALL.len()],
+    /// One for each of [`ClientEvent::ALL`], and one for what nobody listens for.
+    events: [AtomicU64; ClientEvent::ALL.len() + 1],
     connects: AtomicU64,
     disconnects: AtomicU64,
     exceptions: AtomicU64,
@@ -16,50 +17,11 @@ pub struct Tally {
     broadcasts: Histogram,
 }
 
-/// The events that clients may send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// What the client's user does.
-    SetActivity,
-    /// What is known?
-    GetActivities,
-    /// Of whom to be told.
-    Watch,
-    /// What nobody listens for.
-    Other,
-}
-
-impl Told {
-    /// All there are, in the order in which they are declared.
-    pub const ALL: [Self; 4] = [
-        Self::SetActivity,
-        Self::GetActivities,
-        Self::Watch,
-        Self::Other,
-    ];
-
-    /// The event with this name.
-    pub fn of(event: &str) -> Self {
-        let mut all = Self::ALL.into_iter();
-        let known = all.find(|told| told.name() == Some(event));
-        known.unwrap_or(Self::Other)
-    }
-
-    /// The event's name; none: any other.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Self::SetActivity => Some("set-activity"),
-            Self::GetActivities => Some("get-activities"),
-            Self::Watch => Some("watch"),
-            Self::Other => None,
-        }
-    }
-}
-
 impl Tally {
-    /// How often clients have told each, refused ones among them.
-    pub fn events(&self) -> impl Iterator<Item = (Told, u64)> {
-        Told::ALL.into_iter().zip(self.events.iter().map(read))
+    /// How often clients have sent each, refused ones among them; none: what nobody listens for.
+    pub fn events(&self) -> impl Iterator<Item = (Option<ClientEvent>, u64)> {
+        let events = ClientEvent::ALL.into_iter().map(Some).chain([None]);
+        events.zip(self.events.iter().map(read))
     }
 
     /// How many sockets have joined.
@@ -97,11 +59,9 @@ impl Tally {
         &self.broadcasts
     }
 
-    pub(super) fn note_event(&self, told: Told) {
-        self.events
-            .get(told as usize)
-            .into_iter()
-            .for_each(one_more);
+    pub(super) fn note_event(&self, event: Option<ClientEvent>) {
+        let place = event.map_or(ClientEvent::ALL.len(), |event| event as usize);
+        self.events.get(place).into_iter().for_each(one_more);
     }
 
     pub(super) fn note_connect(&self) {

@@ -64,6 +64,6 @@ pub use password::{PasswordError, PasswordHash};
 pub use record::Record;
 pub use side_file::SideFile;
 pub use timestamp::Timestamp;
-pub use user::{Role, UnknownRole, User, UserId};
+pub use user::{MAX_USER_ID, Role, UnknownRole, User, UserId};
 pub use user_file::{IfMissing, UserFile};
 pub use user_file_error::UserFileError;

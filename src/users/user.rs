@@ -12,7 +12,7 @@ use super::{KeyDigest, Timestamp};
 pub type UserId = u64;
 
 /// The greatest [`UserId`]: JavaScript's `Number.MAX_SAFE_INTEGER`.
-pub(super) const MAX_USER_ID: UserId = (1 << 53) - 1;
+pub const MAX_USER_ID: UserId = (1 << 53) - 1;
 
 /// Usernames that begin so are bots, by GameVault's convention.
 const BOT_PREFIX: &str = "gvbot_";
