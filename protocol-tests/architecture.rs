@@ -136,6 +136,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
         "docs/architecture.md",
         "docs/dependencies.md",
         "docs/library.md",
+        "docs/page.md",
         "docs/performance.md",
         "docs/prior-bugs.md",
         "docs/protocol.md",

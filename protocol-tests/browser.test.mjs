@@ -6,8 +6,8 @@ import http from "node:http";
 import path from "node:path";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
 import { bare, bareEvent } from "./support/activity.mjs";
+import { launchBrowser } from "./support/browser.mjs";
 import { Player } from "./support/player.mjs";
 import { serverTest } from "./support/server.mjs";
 import { Inbox, within } from "./support/wait.mjs";
@@ -15,13 +15,6 @@ import { Inbox, within } from "./support/wait.mjs";
 const TIMEOUT = { timeout: 60_000 };
 /** A browser takes its time, above all the first time. */
 const PAGE_MS = 15_000;
-
-function browserBinary() {
-  const folders = process.env.PATH.split(path.delimiter);
-  const found = folders.map((folder) => path.join(folder, "chromium")).find((file) => fs.existsSync(file));
-  assert.ok(found, "there is no chromium: sudo apt-get install chromium");
-  return found;
-}
 
 const DIST = fileURLToPath(new URL("node_modules/socket.io-client/dist", import.meta.url));
 
@@ -38,7 +31,7 @@ async function serveSite() {
   return site;
 }
 
-const browser = await chromium.launch({ executablePath: browserBinary(), timeout: 60_000 });
+const browser = await launchBrowser();
 const site = await serveSite();
 const ORIGIN = `http://127.0.0.1:${site.address().port}`;
 after(async () => {

@@ -3,8 +3,9 @@
 //! * `route`: every path. [`Api`]: who answers it; the [`Handler`](crate::server::Handler) of the daemon.
 //! * `authenticate`: who asks, by key or by password; also the [`Admission`](crate::server::Admission) of
 //!   Socket.IO sessions.
-//! * `users`, `status`, [`Activities`], [`Streams`]: the answers; `body`: what some requests bring.
+//! * `users`, `status`, [`Activities`], [`Streams`], [`Connected`]: the answers; `body`: what some requests bring.
 //! * [`Monitoring`]: what watches over the server; [`Metrics`], written down by `exposition`.
+//! * `page`: what people see at `/`.
 //! * `error`: what a person sees when there is none.
 
 mod activities;
@@ -14,8 +15,10 @@ mod error;
 mod exposition;
 mod metrics;
 mod monitoring;
+mod page;
 mod route;
 mod router;
+mod sessions;
 mod status;
 mod streams;
 mod users;
@@ -25,4 +28,5 @@ pub use authenticate::Authenticator;
 pub use metrics::{Metrics, Online};
 pub use monitoring::Monitoring;
 pub use router::{Api, SocketIoEngine};
+pub use sessions::Connected;
 pub use streams::Streams;

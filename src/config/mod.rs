@@ -67,6 +67,8 @@ pub struct Config {
     pub cors_allowed_origins: Vec<String>,
     /// `SERVER_ONLINE_ACTIVITIES_DISABLED`: there is no Socket.IO endpoint.
     pub online_activities_disabled: bool,
+    /// `SERVER_BASE_PATH`: where the page is beside `/`, with a slash at both ends; empty: nowhere.
+    pub base_path: String,
     /// `USERS_FILE`: the user file, relative to the working directory.
     pub users_file: PathBuf,
     /// `CLIENT_BUNDLE_DIR`: where the JavaScript client is, relative to the working directory; `None`: it is not served.
@@ -168,6 +170,7 @@ impl Config {
             metrics: MetricsPlace::MainPort,
             cors_allowed_origins: Vec::new(),
             online_activities_disabled: false,
+            base_path: String::new(),
             users_file: PathBuf::new(),
             client_bundle_dir: None,
             max_sessions: 0,
