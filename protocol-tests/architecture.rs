@@ -140,6 +140,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
         "docs/deploy.md",
         "docs/gamevault.md",
         "docs/library.md",
+        "docs/page.md",
         "docs/performance.md",
         "docs/prior-bugs.md",
         "docs/protocol.md",

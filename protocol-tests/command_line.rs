@@ -122,6 +122,7 @@ fn the_defaults() {
         metrics: MetricsPlace::MainPort,
         cors_allowed_origins: Vec::new(),
         online_activities_disabled: false,
+        base_path: String::new(),
         users_file: "data/users.json".into(),
         database_system: None,
         sqlite_folder: "/db".into(),
@@ -201,6 +202,10 @@ fn values_that_are_accepted() -> TestResult {
             "null,capacitor://localhost",
             "null,capacitor://localhost",
         ),
+        ("SERVER_BASE_PATH", "/activities/", "/activities/"),
+        ("SERVER_BASE_PATH", "activities", "/activities/"),
+        ("SERVER_BASE_PATH", "/a/b-c", "/a/b-c/"),
+        ("SERVER_BASE_PATH", "/", ""),
         ("USERS_FILE", "/srv/my users.json", "/srv/my users.json"),
         (
             "CLIENT_BUNDLE_DIR",
@@ -285,6 +290,51 @@ fn values_that_are_not_accepted_are_named_with_what_is() {
             "SERVER_CORS_ALLOWED_ORIGINS",
             "https://[::g]",
             "origins separated by commas",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "//",
+            "a path such as /activities/, not below /api/",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "/a//b/",
+            "a path such as /activities/, not below /api/",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "/a b/",
+            "a path such as /activities/, not below /api/",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "/../",
+            "a path such as /activities/, not below /api/",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "/api/",
+            "a path such as /activities/, not below /api/",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "socket.io",
+            "a path such as /activities/, not below /api/",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "/page/x/",
+            "a path such as /activities/, not below /api/",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "/a?b",
+            "a path such as /activities/, not below /api/",
+        ),
+        (
+            "SERVER_BASE_PATH",
+            "https://a/",
+            "a path such as /activities/, not below /api/",
         ),
         (
             "SERVER_ONLINE_ACTIVITIES_DISABLED",
@@ -815,6 +865,7 @@ fn check_shows_the_configuration_and_looks_at_the_users() -> TestResult {
             "METRICS_ADDRESS=",
             "SERVER_CORS_ALLOWED_ORIGINS=",
             "SERVER_ONLINE_ACTIVITIES_DISABLED=false",
+            "SERVER_BASE_PATH=",
             "USERS_FILE=data/users.json",
             "DB_SYSTEM=",
             "VOLUMES_SQLITEDB=/db",

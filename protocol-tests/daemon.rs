@@ -181,6 +181,10 @@ fn what_the_first_start_prints_can_be_pasted() {
             "{greeting}"
         );
         assert!(greeting.contains(&format!("(\"{url}\", {{")), "{greeting}");
+        assert!(
+            greeting.contains(&format!("Open {url}/ and paste it")),
+            "{greeting}"
+        );
         let key = greeting
             .lines()
             .map(str::trim)
@@ -219,7 +223,10 @@ fn without_activities_the_first_start_speaks_of_none() {
     command.env("SERVER_ONLINE_ACTIVITIES_DISABLED", "true");
     let greeting = Daemon::started((folder, command)).greeting();
     assert!(greeting.contains("curl -H"), "{greeting}");
-    assert!(!greeting.contains("socket"), "{greeting}");
+    assert!(
+        !greeting.contains("socket") && !greeting.contains("Open"),
+        "{greeting}"
+    );
 }
 
 #[test]

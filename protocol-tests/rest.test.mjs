@@ -113,7 +113,7 @@ serverTest("/api/status is open to all, and tells an admin more", { users }, asy
 serverTest("other paths and methods", { users }, async (server) => {
   const moved = await get(server, "/api/health");
   assert.deepEqual([moved.status, moved.headers.get("location")], [308, "/api/status"]);
-  for (const path of ["/", "/nothing", "/api", "/api/users/", "/api/users/+2", "/api/users/2/", "/api/users/x/activity", "/api/activities/", "/socket.io", "/socket.io/x", "/api/socket.io/"]) {
+  for (const path of ["/nothing", "/page", "/page/", "/page/nothing.js", "/api/admin/users/2", "/api/admin/users/x/sessions", "/api", "/api/users/", "/api/users/+2", "/api/users/2/", "/api/users/x/activity", "/api/activities/", "/socket.io", "/socket.io/x", "/api/socket.io/"]) {
     assertError(await get(server, path), 404, "Not Found");
   }
   for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {

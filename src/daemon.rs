@@ -2,7 +2,8 @@
 
 use crate::{
     api::{
-        self, Activities, Api, Authenticator, Metrics, Monitoring, SocketIoEngine, Streams, Tokens,
+        self, Activities, Api, Authenticator, Connected, Metrics, Monitoring, SocketIoEngine,
+        Streams, Tokens,
     },
     cli,
     config::{Config, LogFormat, MetricsPlace, unknown_variables},
@@ -141,7 +142,10 @@ async fn serve(config: &Config) -> Result<(), StartError> {
             .hub
             .observe(Arc::clone(webhooks) as Arc<dyn Observer>);
     }
-    let engine = online.as_ref().map(|online| Arc::clone(&online.engine));
+    let connected = online.as_ref().map(|online| Connected {
+        engine: Arc::clone(&online.engine),
+        sockets: Arc::clone(&online.sockets),
+    });
     let activities = online.as_ref().map(|online| Activities {
         hub: Arc::clone(&online.hub),
         streams: Arc::clone(&online.streams),
@@ -152,8 +156,8 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         Some(online) => Arc::clone(&online.hub),
         None => memory(config).map_err(StartError::Users)?,
     };
-    let bounds = match &engine {
-        Some(engine) => Arc::clone(engine.bounds()),
+    let bounds = match &online {
+        Some(online) => Arc::clone(online.engine.bounds()),
         None => Arc::new(Bounds::new(limits.clone())),
     };
     let metrics = Metrics::new(
@@ -164,7 +168,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let are_apart = config.metrics != MetricsPlace::MainPort;
     let monitoring = Arc::new(Monitoring::new(metrics, Arc::clone(&directory), are_apart));
     let api = Api::new(
-        engine.clone(),
+        connected,
         client_bundle,
         activities,
         hub,
@@ -172,10 +176,10 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         authenticator,
         Arc::clone(&monitoring),
     );
-    let api = api.for_pages(cors);
+    let api = api.for_pages(cors).below(&config.base_path);
     let api = Arc::new(api.behind(Proxies::new(config.trusted_proxies.clone())));
     greet(address, &addresses, first_key.as_ref(), online.is_some()).map_err(StartError::Output)?;
-    if engine.is_none() {
+    if online.is_none() {
         log::info!("SERVER_ONLINE_ACTIVITIES_DISABLED is set: there is no Socket.IO endpoint");
     }
 
@@ -491,13 +495,17 @@ fn greet(
             true => format!("http://localhost:{}", address.port()),
             false => format!("http://{address}"),
         };
+        let page = match is_online {
+            true => format!("Open {url}/ and paste it there, to see who is here. "),
+            false => String::new(),
+        };
         text.push_str(&format!(
             "
 This is the first start, so there is a user now: admin, with the API key
 
     {key}
 
-It is not shown again; `{program} users key admin` tells it. To try it:
+{page}It is not shown again; `{program} users key admin` tells it. To try it by hand:
 
     curl -H 'X-Api-Key: {key}' {url}/api/users/me
 "

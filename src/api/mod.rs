@@ -3,9 +3,10 @@
 //! * `route`: every path. [`Api`]: who answers it; the [`Handler`](crate::server::Handler) of the daemon.
 //! * `authenticate`: who asks, by key, by password or by one of GameVault's [`Tokens`]; also the [`Admission`](crate::server::Admission) of
 //!   Socket.IO sessions.
-//! * `users`, `status`, [`Activities`], [`Streams`]: the answers; `body`: what some requests bring.
+//! * `users`, `status`, [`Activities`], [`Streams`], [`Connected`]: the answers; `body`: what some requests bring.
 //! * [`Monitoring`]: what watches over the server; [`Metrics`], written down by `exposition`.
 //! * `documents`: what all this is, and the events, for people and for programs.
+//! * `page`: what people see at `/`.
 //! * `error`: what a person sees when there is none.
 
 mod activities;
@@ -17,8 +18,10 @@ mod exposition;
 mod hmac;
 mod metrics;
 mod monitoring;
+mod page;
 mod route;
 mod router;
+mod sessions;
 mod status;
 mod streams;
 mod tokens;
@@ -29,5 +32,6 @@ pub use authenticate::Authenticator;
 pub use metrics::{Metrics, Online};
 pub use monitoring::Monitoring;
 pub use router::{Api, SocketIoEngine};
+pub use sessions::Connected;
 pub use streams::Streams;
 pub use tokens::{BadToken, Tokens};

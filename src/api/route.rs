@@ -19,6 +19,10 @@ pub(super) enum Route {
     Activity(UserId),
     /// The asker's own, which it may change.
     MyActivity,
+    /// Who is connected, for admins.
+    Sessions,
+    /// The sessions of one user, to be ended.
+    SessionsOf(UserId),
     /// What watches over the server.
     Monitoring(Probe),
     /// What all this is, in one form.
@@ -78,7 +82,11 @@ impl Route {
             "users" => Self::Users,
             "users/me" => Self::Me,
             "users/me/activity" => Self::MyActivity,
+            "admin/sessions" => Self::Sessions,
             _ => {
+                if let Some(user) = path.strip_prefix("admin/users/") {
+                    return Some(Self::SessionsOf(user_id(user.strip_suffix("/sessions")?)?));
+                }
                 let user = path.strip_prefix("users/")?;
                 match user.strip_suffix("/activity") {
                     Some(id) => Self::Activity(user_id(id)?),
@@ -88,10 +96,11 @@ impl Route {
         })
     }
 
-    /// Whether there is such a thing only where there are activities.
+    /// Whether there is such a thing only where there are activities, and a Socket.IO endpoint.
     pub(super) fn is_about_activities(self) -> bool {
         match self {
             Self::Activities | Self::Stream | Self::Activity(_) | Self::MyActivity => true,
+            Self::Sessions | Self::SessionsOf(_) => true,
             Self::Me
             | Self::Users
             | Self::User(_)
@@ -107,6 +116,7 @@ impl Route {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::MyActivity => "GET, HEAD, PUT, DELETE",
+            Self::SessionsOf(_) => "DELETE",
             _ => "GET, HEAD",
         }
     }

@@ -1,13 +1,14 @@
 //! Every path, and who answers it.
 
 use super::{
-    Activities, Authenticator, Monitoring, documents::Documents, error, route::Route, status, users,
+    Activities, Authenticator, Connected, Monitoring, documents::Documents, error, page::Page,
+    route::Route, status, users,
 };
 use crate::{
     presence::Hub,
     server::{Answer, ClientBundle, Cors, Engine, Handler, Proxies, Shown, empty},
     socketio::SocketIo,
-    users::{Directory, User},
+    users::{Directory, Role, User},
 };
 use futures_util::{FutureExt, future::Either};
 use hyper::{
@@ -29,9 +30,12 @@ pub type SocketIoEngine = Engine<SocketIo<Option<Arc<User>>>, Authenticator>;
 /// All that the daemon answers over HTTP.
 pub struct Api {
     /// None: the operator wants no activities, so there is no such endpoint.
-    engine: Option<Arc<SocketIoEngine>>,
+    connected: Option<Connected>,
     /// For web pages; beside the endpoint, if there is one.
     client_bundle: Option<ClientBundle>,
+    page: Page,
+    /// Where the page is as well, with whatever it asks for: the path between the slashes, `/activities` or nothing.
+    base_path: String,
     /// None: as above.
     activities: Option<Activities>,
     /// Knows when users were seen last, where there are no activities, too.
@@ -46,9 +50,10 @@ pub struct Api {
 }
 
 impl Api {
-    /// Answers about the users of `directory` and their `activities`, passes Socket.IO on to `engine`, and has `client_bundle` for web pages.
+    /// Answers about the users of `directory` and their `activities`, passes Socket.IO on to those who are `connected`, and has
+    /// `client_bundle` for web pages.
     pub fn new(
-        engine: Option<Arc<SocketIoEngine>>,
+        connected: Option<Connected>,
         client_bundle: Option<ClientBundle>,
         activities: Option<Activities>,
         hub: Arc<Hub>,
@@ -57,8 +62,10 @@ impl Api {
         monitoring: Arc<Monitoring>,
     ) -> Self {
         Self {
-            engine,
+            connected,
             client_bundle,
+            page: Page::new(),
+            base_path: String::new(),
             activities,
             hub,
             authenticator,
@@ -81,13 +88,27 @@ impl Api {
         Self { proxies, ..self }
     }
 
+    /// The same below a path as well, such as `/activities/`, for a page beside what else is at this host.
+    pub fn below(self, base_path: &str) -> Self {
+        let base_path = base_path.trim_end_matches('/').to_owned();
+        Self { base_path, ..self }
+    }
+
+    /// What is asked for, wherever the page is.
+    fn path<'a, B>(&self, request: &'a Request<B>) -> &'a str {
+        let path = request.uri().path();
+        let below = path.strip_prefix(&*self.base_path);
+        below.filter(|below| below.starts_with('/')).unwrap_or(path)
+    }
+
     fn route(
         self: Arc<Self>,
         request: Request<Incoming>,
         client: SocketAddr,
     ) -> impl Future<Output = Answer> + Send {
-        let file = request.uri().path().strip_prefix("/socket.io/");
-        if let (Some(engine), Some(file)) = (&self.engine, file) {
+        let path = self.path(&request);
+        let file = path.strip_prefix("/socket.io/");
+        if let (Some(Connected { engine, .. }), Some(file)) = (&self.connected, file) {
             if file.is_empty() {
                 return Either::Left(engine.handle(request, client));
             }
@@ -97,19 +118,28 @@ impl Api {
                 return Either::Right(ready(answer).boxed());
             }
         }
+        let bounds = self.connected.as_ref().map(|those| those.engine.bounds());
+        let compress_from_bytes = bounds.and_then(|bounds| bounds.compress_from_bytes);
+        if let Some(answer) = self.page.answer(path, &request, compress_from_bytes) {
+            return Either::Right(ready(answer).boxed());
+        }
         // Boxed: a GET that waits at the engine should need no room for this.
         Either::Right(async move { self.rest(request, client).await }.boxed())
     }
 
     /// All that is not Socket.IO.
     async fn rest(&self, request: Request<Incoming>, client: SocketAddr) -> Answer {
-        let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(client);
-        let route = Route::of(parts.uri.path())
+        let path = self.path(&request);
+        if path == self.base_path && !path.is_empty() {
+            return moved(&format!("{path}/"));
+        }
+        let route = Route::of(path)
             .filter(|route| self.activities.is_some() || !route.is_about_activities());
         let Some(route) = route else {
             return nothing_here();
         };
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(client);
         let methods = route.methods();
         let mut answered = methods.split(", ");
         if !answered.any(|method| method == parts.method.as_str()) {
@@ -135,6 +165,15 @@ impl Api {
             }
             (Route::Health, _) => Ok(moved("/api/status")),
             (Route::Document(document), _) => Ok(self.documents.answer(document, parts)),
+            (Route::Sessions, _) => {
+                self.admin(parts).await?;
+                Ok(self.connected()?.summary())
+            }
+            (Route::SessionsOf(id), _) => {
+                let admin = self.admin(parts).await?;
+                users::shown(directory, Some(&admin), id).await?;
+                Ok(self.connected()?.disconnect(id))
+            }
             (Route::Activities, Some(activities)) => {
                 self.reader(activities, parts).await?;
                 Ok(activities.all(parts))
@@ -201,6 +240,24 @@ impl Api {
         })
     }
 
+    /// Who asks, if it is an admin.
+    async fn admin(&self, request: &Parts) -> Result<Arc<User>, Answer> {
+        let asker = self.asker(request).await?;
+        match asker.role {
+            Role::Admin => Ok(asker),
+            _ => Err(error::error(
+                StatusCode::FORBIDDEN,
+                "Only an admin may do this.",
+            )),
+        }
+    }
+
+    fn connected(&self) -> Result<&Connected, Answer> {
+        // Not routed to.
+        let nobody = || empty(StatusCode::NOT_FOUND);
+        self.connected.as_ref().ok_or_else(nobody)
+    }
+
     /// Who wants to read activities; none: anyone may.
     async fn reader(
         &self,
@@ -245,10 +302,11 @@ fn not_allowed(methods: &'static str) -> Answer {
     answer
 }
 
-fn moved(to: &'static str) -> Answer {
+fn moved(to: &str) -> Answer {
     let mut answer = empty(StatusCode::PERMANENT_REDIRECT);
-    answer
-        .headers_mut()
-        .insert(LOCATION, HeaderValue::from_static(to));
+    // What is in a path may be in a header.
+    if let Ok(to) = HeaderValue::from_str(to) {
+        answer.headers_mut().insert(LOCATION, to);
+    }
     answer
 }

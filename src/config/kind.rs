@@ -39,6 +39,8 @@ pub(super) enum Kind {
     Origins(Field<Vec<String>>),
     /// Networks, separated by commas.
     Networks(Field<Vec<IpNet>>),
+    /// The path of a folder on the web, or none.
+    BasePath(Field<String>),
     /// On or off.
     Switch(Field<bool>),
     /// On or off of something that a build may lack; then it can only be off.
@@ -89,6 +91,9 @@ const LEVELS: [(&str, LevelFilter); 9] = [
     ("silly", LevelFilter::Trace),
 ];
 
+/// What the server has at its root: a page below one of these would hide it.
+const TAKEN: [&str; 3] = ["api", "page", "socket.io"];
+
 impl Kind {
     /// What is accepted, for messages and tables.
     pub(super) fn accepted(&self) -> String {
@@ -101,6 +106,7 @@ impl Kind {
             Kind::MetricsPlace(_) => "an address and a port such as 127.0.0.1:9464, for a listener of their own; off for none; empty for the main port".to_owned(),
             Kind::Origins(_) => "origins separated by commas, such as https://games.example:8443; empty or * for any".to_owned(),
             Kind::Networks(_) => "addresses and networks separated by commas, such as 127.0.0.1, 172.16.0.0/12 or fd00::/8; empty for none".to_owned(),
+            Kind::BasePath(_) => format!("a path such as /activities/, not below {}; empty for none", TAKEN.map(|name| format!("/{name}/")).join(", ")),
             Kind::Feature(_, Feature { name, is_built: false }) => {
                 format!("{}; true needs a build with the feature `{name}`", OFF.join("/"))
             }
@@ -160,6 +166,7 @@ impl Kind {
             }
             Kind::Origins(field) => (field.set)(config, origins(text)?),
             Kind::Networks(field) => (field.set)(config, networks(text)?),
+            Kind::BasePath(field) => (field.set)(config, base_path(text)?),
             Kind::Switch(field) => (field.set)(config, switch(text)?),
             Kind::Feature(field, feature) => {
                 let on = switch(text)?;
@@ -208,6 +215,7 @@ impl Kind {
                     .map(|network| network.to_string());
                 networks.collect::<Vec<_>>().join(",")
             }
+            Kind::BasePath(field) => (field.get)(config).clone(),
             Kind::Switch(field) | Kind::Feature(field, _) => (field.get)(config).to_string(),
             Kind::Path(field) => (field.get)(config).display().to_string(),
             Kind::File(field) | Kind::Folder(field) => (field.get)(config)
@@ -325,6 +333,24 @@ fn origins(text: &str) -> Result<Vec<String>, NotAccepted> {
     } else {
         origins
     })
+}
+
+/// A path with a slash at both ends, of names that stand in a URL as they are; empty for none.
+fn base_path(text: &str) -> Result<String, NotAccepted> {
+    let path = text.strip_prefix('/').unwrap_or(text);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Ok(String::new());
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().any(|byte| byte != b'.') && name.bytes().all(is_plain)
+    };
+    let is_taken = |name: &str| TAKEN.contains(&name);
+    if !path.split('/').all(is_name) || path.split('/').next().is_some_and(is_taken) {
+        return Err(NotAccepted);
+    }
+    Ok(format!("/{path}/"))
 }
 
 /// An origin as browsers send it: `scheme://host[:port]`, lower case, without the scheme's own

@@ -76,6 +76,8 @@ pub struct Config {
     pub cors_allowed_origins: Vec<String>,
     /// `SERVER_ONLINE_ACTIVITIES_DISABLED`: there is no Socket.IO endpoint.
     pub online_activities_disabled: bool,
+    /// `SERVER_BASE_PATH`: where the page is beside `/`, with a slash at both ends; empty: nowhere.
+    pub base_path: String,
     /// `USERS_FILE`: the user file, relative to the working directory.
     pub users_file: PathBuf,
     /// `DB_SYSTEM`: the database with GameVault's users; `None`: they are in the user file.
@@ -208,6 +210,7 @@ impl Config {
             metrics: MetricsPlace::MainPort,
             cors_allowed_origins: Vec::new(),
             online_activities_disabled: false,
+            base_path: String::new(),
             users_file: PathBuf::new(),
             database_system: None,
             sqlite_folder: PathBuf::new(),

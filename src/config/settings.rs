@@ -124,6 +124,13 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Switch(field!(online_activities_disabled)),
     },
     Setting {
+        name: "SERVER_BASE_PATH",
+        default: "",
+        about: "Where the page is beside /, for a host that has something else there; whatever else there is, is there as well.",
+        secret: false,
+        kind: Kind::BasePath(field!(base_path)),
+    },
+    Setting {
         name: "USERS_FILE",
         default: "data/users.json",
         about: "The users, as JSON. The first start makes it, with an admin.",

@@ -6,15 +6,8 @@
 //! nothing holds ten thousand references to one copy. That costs 1.2 MB, and 0.4 MB for each way to compress that is
 //! asked for.
 
-use super::{
-    Answer, Limits, answer,
-    compression::{Coding, Forms, compressed_once},
-};
-use bytes::Bytes;
-use hyper::{
-    Method, Request, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, ETAG, HeaderValue},
-};
+use super::{Answer, Asset, Limits};
+use hyper::{Request, header::HeaderValue};
 use serde::Deserialize;
 use std::{
     error::Error,
@@ -38,16 +31,8 @@ const NAMES: [&str; 8] = [
 #[derive(Debug)]
 pub struct ClientBundle {
     version: String,
-    /// The version as the files' tag.
-    tag: HeaderValue,
-    files: Vec<File>,
-}
-
-#[derive(Debug)]
-struct File {
-    name: &'static str,
-    content: Bytes,
-    forms: Forms,
+    /// By name; the version is their tag.
+    files: Vec<(&'static str, Asset)>,
 }
 
 /// The part of a `package.json` that counts.
@@ -73,11 +58,7 @@ impl ClientBundle {
         for name in NAMES {
             let path = folder.join(name);
             match fs::read(&path) {
-                Ok(content) => files.push(File {
-                    name,
-                    content: content.into(),
-                    forms: Forms::default(),
-                }),
+                Ok(content) => files.push((name, content)),
                 // Not every version has them all.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(unreadable(&path, error)),
@@ -95,10 +76,13 @@ impl ClientBundle {
             .ok()
             .and_then(|version| Some((tag(&version)?, version)));
         let (tag, version) = tagged.ok_or(ClientBundleError::NoVersion { path })?;
+        let asset = |(name, content)| {
+            let asset = Asset::new(content_type(name), content, tag.clone());
+            (name, asset)
+        };
         Ok(Self {
+            files: files.into_iter().map(asset).collect(),
             version,
-            tag,
-            files,
         })
     }
 
@@ -109,47 +93,23 @@ impl ClientBundle {
 
     /// The names of the files.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.files.iter().map(|file| file.name)
+        self.files.iter().map(|(name, _)| *name)
     }
 
     /// Answers a request for the file `name`, which is what follows the endpoint's path. `None`: there is no such file.
     pub fn answer<B>(&self, name: &str, request: &Request<B>, limits: &Limits) -> Option<Answer> {
-        let file = self.files.iter().find(|file| file.name == name)?;
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
-            let allowed = HeaderValue::from_static("GET, HEAD");
-            answer.headers_mut().insert(ALLOW, allowed);
-            return Some(answer);
-        }
-        let asked = request.headers();
-        let mut answer = if answer::is_known(asked, &self.tag) {
-            answer::empty(StatusCode::NOT_MODIFIED)
-        } else {
-            let plain =
-                answer::with_body(StatusCode::OK, file.content_type(), file.content.clone());
-            compressed_once(
-                Coding::accepted(asked),
-                limits.compress_from_bytes,
-                plain,
-                &file.forms,
-            )
-        };
-        let headers = answer.headers_mut();
-        headers.insert(ETAG, self.tag.clone());
-        let asks_each_time = HeaderValue::from_static("public, max-age=0");
-        headers.insert(CACHE_CONTROL, asks_each_time);
-        Some(answer)
+        let mut files = self.files.iter();
+        let (_, asset) = files.find(|(its, _)| *its == name)?;
+        Some(asset.answer(request, limits.compress_from_bytes))
     }
 }
 
-impl File {
-    /// The official server's.
-    fn content_type(&self) -> &'static str {
-        if self.name.ends_with(".map") {
-            "application/json; charset=utf-8"
-        } else {
-            "application/javascript; charset=utf-8"
-        }
+/// The official server's.
+fn content_type(name: &str) -> &'static str {
+    if name.ends_with(".map") {
+        "application/json; charset=utf-8"
+    } else {
+        "application/javascript; charset=utf-8"
     }
 }
 

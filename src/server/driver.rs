@@ -402,6 +402,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         let candidate = self.candidate.take();
         if let Some(link) = candidate.and_then(|candidate| candidate.into_link()) {
             log::debug!("{} moved to websocket", self.name);
+            self.registration.note_websocket();
             self.transport.switch(link);
         }
         self.note_stage(false);

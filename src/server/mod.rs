@@ -13,7 +13,7 @@
 //! * `door`, `polling`: how the requests of long-polling reach that task, and what it does with them.
 //! * `transport`: what a session is on, to be sent to and read from.
 //! * `compression`: what makes the answers of long-polling smaller.
-//! * `client_bundle`: the JavaScript client, for pages that load it from here.
+//! * `asset`: a file for browsers; `client_bundle`: those of the JavaScript client, for pages that load it from here.
 //! * `candidate`: a WebSocket that is to take over from long-polling.
 //! * `link`, `wire`, `stream`: the WebSocket under the driver, the bytes under that, and what carries them; `decoder`
 //!   makes messages of what is read, `framing` sees whether one is whole.
@@ -33,6 +33,7 @@
 
 mod admission;
 mod answer;
+mod asset;
 mod body;
 mod bounds;
 mod candidate;
@@ -73,6 +74,7 @@ mod wire;
 
 pub use admission::{Admission, Denied};
 pub use answer::{Answer, empty, is_known, json, with_body, with_pieces};
+pub use asset::Asset;
 pub use body::Body;
 pub use bounds::{Bounds, Limit};
 pub use census::Owner;
@@ -88,7 +90,7 @@ pub use meter::{Meter, Outcome};
 pub use network::Network;
 pub use proxies::{Proxies, Shown};
 pub use raw_websocket::{Ended, RawWebSocket};
-pub use sessions::Sessions;
+pub use sessions::{Glimpse, Sessions};
 pub use stage::Stage;
 pub use tls::{CertificateError, CertificateFile, Tls};
 #[cfg(feature = "daemon")]

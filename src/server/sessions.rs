@@ -13,6 +13,7 @@ use crate::engineio::{
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -43,6 +44,21 @@ struct Entry<I> {
     inbox: Arc<Inbox>,
     door: Option<Arc<Door>>,
     whose: Whose,
+    /// Written by [`Registration::note_websocket`].
+    is_on_websocket: bool,
+    /// When it was opened.
+    since: SystemTime,
+}
+
+/// A session, as far as everyone may know it.
+#[derive(Debug)]
+pub struct Glimpse<'a, I> {
+    /// Whose it is.
+    pub identity: &'a I,
+    /// Whether it is on a WebSocket, and not on long-polling.
+    pub is_on_websocket: bool,
+    /// When it was opened.
+    pub since: SystemTime,
 }
 
 /// A session that was found.
@@ -121,8 +137,10 @@ impl<I> Sessions<I> {
                 identity,
                 revision,
                 inbox,
+                is_on_websocket: door.is_none(),
                 door,
                 whose: place.counted.into_whose(),
+                since: SystemTime::now(),
             },
         );
         // From now on the registration stands for it, and needs no room for that.
@@ -161,6 +179,17 @@ impl<I> Sessions<I> {
     /// What they have said and heard, and how they came to be.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// Looks at each session that is alive. `look` must not call this again.
+    pub fn for_each(&self, mut look: impl FnMut(Glimpse<'_, I>)) {
+        for entry in self.lock().alive.values() {
+            look(Glimpse {
+                identity: &entry.identity,
+                is_on_websocket: entry.is_on_websocket,
+                since: entry.since,
+            });
+        }
     }
 
     /// How many have ended, by reason; every reason is there.
@@ -228,6 +257,13 @@ impl<I> Registration<I> {
         self.sessions.stages.leave(self.stage);
         self.sessions.stages.enter(stage);
         self.stage = stage;
+    }
+
+    /// The session has moved to a WebSocket.
+    pub(super) fn note_websocket(&self) {
+        if let Some(entry) = self.sessions.lock().alive.get_mut(&self.sid) {
+            entry.is_on_websocket = true;
+        }
     }
 
     /// Counts the session among those that have ended.
