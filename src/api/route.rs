@@ -42,6 +42,8 @@ impl Route {
             Self::Me,
             Self::Status,
             Self::Health,
+            Self::Sessions,
+            Self::SessionsOf(0),
         ];
         let probes = Probe::ALL.into_iter().map(Self::Monitoring);
         let documents = ApiDocument::ALL.into_iter().map(Self::Document);
@@ -60,6 +62,8 @@ impl Route {
             Self::Stream => "/api/activities/stream",
             Self::Activity(_) => "/api/users/{id}/activity",
             Self::MyActivity => "/api/users/me/activity",
+            Self::Sessions => "/api/admin/sessions",
+            Self::SessionsOf(_) => "/api/admin/users/{id}/sessions",
             Self::Monitoring(probe) => probe.path(),
             Self::Document(document) => document.path(),
         }
