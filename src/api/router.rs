@@ -167,12 +167,14 @@ impl Api {
             (Route::Document(document), _) => Ok(self.documents.answer(document, parts)),
             (Route::Sessions, _) => {
                 self.admin(parts).await?;
-                Ok(self.connected()?.summary())
+                let connected = self.connected.as_ref();
+                Ok(connected.map_or_else(nothing_here, Connected::summary))
             }
             (Route::SessionsOf(id), _) => {
                 let admin = self.admin(parts).await?;
                 users::shown(directory, Some(&admin), id).await?;
-                Ok(self.connected()?.disconnect(id))
+                let connected = self.connected.as_ref();
+                Ok(connected.map_or_else(nothing_here, |connected| connected.disconnect(id)))
             }
             (Route::Activities, Some(activities)) => {
                 self.reader(activities, parts).await?;
@@ -250,12 +252,6 @@ impl Api {
                 "Only an admin may do this.",
             )),
         }
-    }
-
-    fn connected(&self) -> Result<&Connected, Answer> {
-        // Not routed to.
-        let nobody = || empty(StatusCode::NOT_FOUND);
-        self.connected.as_ref().ok_or_else(nobody)
     }
 
     /// Who wants to read activities; none: anyone may.
