@@ -92,11 +92,15 @@ impl Api {
         Self { base_path, ..self }
     }
 
-    /// What is asked for, wherever the page is.
+    /// What is asked for, wherever the page is. What watches over the server is not for those who see the page.
     fn path<'a, B>(&self, request: &'a Request<B>) -> &'a str {
         let path = request.uri().path();
         let below = path.strip_prefix(&*self.base_path);
-        below.filter(|below| below.starts_with('/')).unwrap_or(path)
+        let is_asked_for = |below: &&str| {
+            let mut folders = ["/page/", "/api/", "/socket.io/"].iter();
+            *below == "/" || folders.any(|folder| below.starts_with(folder))
+        };
+        below.filter(is_asked_for).unwrap_or(path)
     }
 
     fn route(
@@ -164,12 +168,16 @@ impl Api {
             (Route::Health, _) => Ok(moved("/api/status")),
             (Route::Sessions, _) => {
                 self.admin(parts).await?;
-                Ok(self.connected()?.summary())
+                Ok(self
+                    .connected
+                    .as_ref()
+                    .map_or_else(nothing_here, Connected::summary))
             }
             (Route::SessionsOf(id), _) => {
                 let admin = self.admin(parts).await?;
                 users::shown(directory, Some(&admin), id).await?;
-                Ok(self.connected()?.disconnect(id))
+                let connected = self.connected.as_ref();
+                Ok(connected.map_or_else(nothing_here, |those| those.disconnect(id)))
             }
             (Route::Activities, Some(activities)) => {
                 self.reader(activities, parts).await?;
@@ -249,12 +257,6 @@ impl Api {
                 "Only an admin may do this.",
             )),
         }
-    }
-
-    fn connected(&self) -> Result<&Connected, Answer> {
-        // Not routed to.
-        let nobody = || empty(StatusCode::NOT_FOUND);
-        self.connected.as_ref().ok_or_else(nobody)
     }
 
     /// Who wants to read activities; none: anyone may.
