@@ -14,7 +14,7 @@ use rollcall::client::{
     first_bytes,
 };
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
@@ -28,11 +28,14 @@ fn server(speak: impl Fn(TcpStream, &str) + Send + 'static) -> Server {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for connection in listener.incoming() {
-            let connection = connection.unwrap();
-            let mut head = String::new();
-            let mut reader = BufReader::new(&connection);
-            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
-            speak(connection, &head);
+            let mut connection = connection.unwrap();
+            // No further than to its end: what comes behind it is not a part of it.
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && connection.read(&mut byte).unwrap() > 0 {
+                head.extend(byte);
+            }
+            speak(connection, &String::from_utf8(head).unwrap());
         }
     });
     Server::parse(&format!("http://127.0.0.1:{port}")).unwrap()
@@ -246,6 +249,7 @@ fn a_piece_of_a_body_that_never_ends() {
     let mut begun = Exchange::begin(&endless, Request::get("/"), PATIENCE).unwrap();
     assert_eq!(begun.head().unwrap().status, 200);
     begun.wait_for(b"event:").unwrap();
+    drop(begun);
     let mut begun =
         Exchange::begin(&endless, Request::get("/"), Duration::from_millis(200)).unwrap();
     begun.head().unwrap();

@@ -559,10 +559,8 @@ fn postgresql_is_killed_under_200_clients_and_comes_back() {
 fn known_keys_go_on_for_as_long_as_was_said_and_no_longer() {
     run(async {
         let database = Database::sqlite(Version::V16);
-        let timing = DatabaseTiming {
-            stale: Duration::from_secs(1),
-            ..fast()
-        };
+        let stale = Duration::from_secs(3);
+        let timing = DatabaseTiming { stale, ..fast() };
         let directory = open(&database, timing).await;
         follow(&directory);
         let alice = directory.by_key(&key(1)).await.expect(OK).expect("a user");
@@ -584,7 +582,7 @@ fn known_keys_go_on_for_as_long_as_was_said_and_no_longer() {
             "that he was nobody says nothing now"
         );
         assert!(directory.by_key(&key(8)).await.is_err());
-        sleep(Duration::from_secs(1)).await;
+        sleep(stale).await;
         assert!(directory.by_key(&key(1)).await.is_err());
         assert!(directory.is_current(&alice), "who is connected stays");
         fs::rename(file.with_extension("gone"), &file).expect("a file");
@@ -946,7 +944,9 @@ fn the_start_waits_for_a_database_as_long_as_it_may() {
         let server = starting.await.expect("a server");
         assert_eq!(server.status(&key(1)).await, 101);
         let log = server.log();
-        assert_eq!(log.matches("waiting up to ").count(), 2, "{log}");
+        // Once for each thing that was wrong when it looked.
+        let told = log.matches("waiting up to ").count();
+        assert!((1..=2).contains(&told), "{log}");
     });
 }
 

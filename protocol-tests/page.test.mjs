@@ -507,7 +507,7 @@ serverTest("the page's files, and what browsers are told about them", { users, e
   assert.equal((await get("/", { method: "POST" })).response.status, 405);
   const moved = await get("/a/b");
   assert.deepEqual([moved.response.status, moved.header("location")], [308, "/a/b/"]);
-  for (const path of ["/a", "/a/", "/a/bc", "/a/b//", "/a/b/a/b/"]) assert.equal((await get(path)).response.status, 404, path);
+  for (const path of ["/a", "/a/", "/a/bc", "/a/b//", "/a/b/a/b/", "/a/b/metrics", "/a/b/healthz"]) assert.equal((await get(path)).response.status, 404, path);
   const me = await get("/a/b/api/users/me", { headers: { "X-Api-Key": server.key("alice") } });
   assert.equal(JSON.parse(me.text).username, "alice");
 });

@@ -94,11 +94,15 @@ impl Api {
         Self { base_path, ..self }
     }
 
-    /// What is asked for, wherever the page is.
+    /// What is asked for, wherever the page is. What watches over the server is not for those who see the page.
     fn path<'a, B>(&self, request: &'a Request<B>) -> &'a str {
         let path = request.uri().path();
         let below = path.strip_prefix(&*self.base_path);
-        below.filter(|below| below.starts_with('/')).unwrap_or(path)
+        let is_asked_for = |below: &&str| {
+            let mut folders = ["/page/", "/api/", "/socket.io/"].iter();
+            *below == "/" || folders.any(|folder| below.starts_with(folder))
+        };
+        below.filter(is_asked_for).unwrap_or(path)
     }
 
     fn route(
@@ -174,7 +178,7 @@ impl Api {
                 let admin = self.admin(parts).await?;
                 users::shown(directory, Some(&admin), id).await?;
                 let connected = self.connected.as_ref();
-                Ok(connected.map_or_else(nothing_here, |connected| connected.disconnect(id)))
+                Ok(connected.map_or_else(nothing_here, |those| those.disconnect(id)))
             }
             (Route::Activities, Some(activities)) => {
                 self.reader(activities, parts).await?;

@@ -6,12 +6,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::SetCommand;
 use super::access::{AccessError, server_with_key};
 use super::output::{harmless, note, print, quoted};
-use crate::client::{Answer, Fault, Request, Server, exchange};
+use crate::client::{Answer, Fault, Object, Request, Server, exchange};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,16 +35,17 @@ pub fn set(
         }
         _ => ask(&server, "PUT", Some(&lease(command)))?,
     };
-    let activity = told.json().unwrap_or_default();
-    let state = activity.get("state").and_then(Value::as_str);
-    let state = state.ok_or(SetError::NotRollcall(told.status))?;
+    let text = told.text();
+    let not_rollcall = || SetError::NotRollcall(told.status);
+    let activity = Object::read(&text).ok_or_else(not_rollcall)?;
+    let state = activity.text("state").ok_or_else(not_rollcall)?;
     let text = match command.json {
-        true => harmless(told.text().trim()) + "\n",
-        false => sentence(state, &activity),
+        true => harmless(text.trim()) + "\n",
+        false => sentence(&state, &activity),
     };
     print(out, &text).map_err(SetError::Output)?;
     let set = (command.state, command.game_id);
-    if (state, game_id(&activity)) != set {
+    if (&*state, activity.number("game_id")) != set {
         note(
             "everyone is told so because another of your devices says it; what was set counts when that one is gone",
         );
@@ -74,18 +73,14 @@ fn lease(command: &SetCommand) -> String {
     lease + "}"
 }
 
-fn game_id(activity: &Value) -> Option<u64> {
-    activity.get("game_id").and_then(Value::as_u64)
-}
-
 /// `PLAYING 42, "The last level"`
-fn sentence(state: &str, activity: &Value) -> String {
+fn sentence(state: &str, activity: &Object<'_>) -> String {
     let mut sentence = harmless(state);
-    if let Some(game_id) = game_id(activity) {
+    if let Some(game_id) = activity.number("game_id") {
         sentence.push_str(&format!(" {game_id}"));
     }
-    if let Some(details) = activity.get("details").and_then(Value::as_str) {
-        sentence.push_str(&format!(", \"{}\"", harmless(details)));
+    if let Some(details) = activity.text("details") {
+        sentence.push_str(&format!(", \"{}\"", harmless(&details)));
     }
     sentence.push('\n');
     sentence

@@ -1,7 +1,7 @@
 //! One request over HTTP/1.1, on a connection of its own, and its answer.
 
 use super::{
-    Fault, Server,
+    Fault, Object, Server,
     dial::{Connection, dial},
 };
 use httparse::{EMPTY_HEADER, Response, Status, parse_chunk_size};
@@ -300,16 +300,13 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON, if it is.
-    pub fn json(&self) -> Option<serde_json::Value> {
-        serde_json::from_slice(&self.body).ok()
-    }
-
     /// What the server says is wrong: the message of its JSON, or a text without markup, cut if it is long, and without control characters.
     pub fn said(&self) -> Option<String> {
-        let text = match self.json() {
-            Some(json) => json.get("message")?.as_str()?.to_owned(),
-            None => self.text(),
+        let text = self.text();
+        let message = Object::read(&text).map(|json| json.text("message"));
+        let text = match message {
+            Some(message) => message?,
+            None => text,
         };
         let text = text.trim();
         let is_markup = text.contains('<');

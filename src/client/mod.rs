@@ -4,7 +4,7 @@
 //!
 //! * [`Server`]: which one, and by which key. [`Fault`]: why nothing came of it.
 //! * `dial`: a connection to it, on which nothing takes longer than it may; `tls` encrypts it, in builds that can.
-//! * `http`: [`Request`], [`Exchange`], [`Answer`]: one request, on a connection of its own.
+//! * `http`: [`Request`], [`Exchange`], [`Answer`]: one request, on a connection of its own. [`Object`]: what is in JSON.
 //! * [`WebSocket`]: the handshake from the other side, and tungstenite behind it.
 //! * [`Session`]: Engine.IO, on either transport. [`Socket`]: Socket.IO, joined to the namespace `/`.
 //!
@@ -14,6 +14,7 @@
 mod dial;
 mod fault;
 mod http;
+mod json;
 mod server;
 mod session;
 mod socket;
@@ -24,6 +25,7 @@ mod websocket;
 pub use dial::{first_bytes, touch};
 pub use fault::Fault;
 pub use http::{Answer, Exchange, Request, exchange};
+pub use json::{Object, elements};
 pub use server::{BadKey, BadUrl, Server};
 pub use session::{Opening, Session, Via};
 pub use socket::{Event, NoSocket, Socket};

@@ -1,8 +1,7 @@
 //! An Engine.IO session, on either transport: packets to and fro, and the heartbeat.
 
-use super::{Answer, Fault, Opened, Request, Server, WebSocket, exchange};
+use super::{Answer, Fault, Object, Opened, Request, Server, WebSocket, exchange};
 use crate::engineio::{Message, Packet, Revision, payload};
-use serde_json::Value;
 use std::{
     collections::VecDeque,
     fmt,
@@ -72,16 +71,15 @@ impl Opening {
         let Ok(Packet::Open(json)) = first else {
             return None;
         };
-        let json: Value = serde_json::from_slice(json.as_bytes()).ok()?;
-        let sid = json.get("sid")?.as_str()?;
+        let json = Object::read(json)?;
+        let sid = json.text("sid")?;
         // It goes into the next request's target.
-        sid.bytes()
-            .all(|byte| byte.is_ascii_graphic())
-            .then_some(Self {
-                sid: sid.to_owned(),
-                ping_interval: json.get("pingInterval")?.as_u64()?,
-                ping_timeout: json.get("pingTimeout")?.as_u64()?,
-            })
+        let is_fit = sid.bytes().all(|byte| byte.is_ascii_graphic());
+        is_fit.then_some(Self {
+            sid,
+            ping_interval: json.number("pingInterval")?,
+            ping_timeout: json.number("pingTimeout")?,
+        })
     }
 
     /// How long the server may be silent.

@@ -1,6 +1,6 @@
 //! A Socket.IO socket in the namespace `/`: what the server tells.
 
-use super::{Answer, Fault, Server, Session, Via, session::NoSession};
+use super::{Answer, Fault, Object, Server, Session, Via, json::text, session::NoSession};
 use crate::socketio::{Body, Packet};
 use serde_json::value::RawValue;
 use std::{fmt, time::Duration};
@@ -138,8 +138,10 @@ fn is_about_websocket(no_session: &NoSession) -> bool {
 
 /// What the server says in a CONNECT_ERROR.
 fn refusal(json: &RawValue) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_slice(json.get().as_bytes()).ok()?;
-    let said = json.get("message").unwrap_or(&json).as_str()?;
+    let said = match Object::read(json.get()) {
+        Some(object) => object.text("message")?,
+        None => text(json.get())?,
+    };
     let plain = said.chars().filter(|letter| !letter.is_control());
     Some(plain.take(200).collect())
 }

@@ -1,7 +1,9 @@
 //! Interest: of whom a client wants to be told.
 
-use super::report::{fields, whole};
-use crate::users::UserId;
+use crate::{
+    socketio::{fields, whole},
+    users::UserId,
+};
 use serde_json::value::RawValue;
 use std::{collections::HashSet, fmt, sync::Arc};
 

@@ -1,9 +1,7 @@
 //! A lease: what a user says of itself without a socket, and for how long.
 
-use super::{
-    BadReport, Doing, Report,
-    report::{fields, whole},
-};
+use super::{BadReport, Doing, Report};
+use crate::socketio::{fields, whole};
 use serde_json::value::RawValue;
 use std::{fmt, time::Duration};
 

@@ -20,6 +20,8 @@ mod broadcast;
 mod client;
 pub mod encode;
 mod event;
+#[cfg(feature = "daemon")]
+mod fields;
 mod membership;
 mod namespace;
 mod packet;
@@ -36,6 +38,8 @@ pub use broadcast::Broadcast;
 pub use client::{Client, Violation};
 pub use encode::{Args, EncodeError, Encoded};
 pub use event::Event;
+#[cfg(feature = "daemon")]
+pub(crate) use fields::{Name, fields, whole};
 pub use namespace::{Auth, AuthError, DisconnectReason, Namespace, Refused};
 pub use packet::{AckId, Body, Call, MAX_ATTACHMENTS, Packet, PacketError};
 pub use recovery::Recovery;

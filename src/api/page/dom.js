@@ -2,6 +2,9 @@
 
 export const byId = (id) => document.getElementById(id);
 
+/** The order of names. */
+export const { compare } = new Intl.Collator();
+
 /** A new element. */
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);

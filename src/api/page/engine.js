@@ -142,7 +142,13 @@ export class Engine {
   #probe() {
     const url = new URL(`${this.#path}${this.#query}&transport=websocket`, document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
-    const socket = new WebSocket(url);
+    let socket;
+    try {
+      socket = new WebSocket(url);
+    } catch {
+      // Forbidden here.
+      return;
+    }
     const late = setTimeout(() => socket.close(), PROBE_MS);
     socket.onopen = () => socket.send("2probe");
     socket.onclose = () => clearTimeout(late);

@@ -1,6 +1,6 @@
 // Who is here: everyone's activity, as a list that changes in place.
 
-import { announce, arrange, byId, element, say } from "./dom.js";
+import { announce, arrange, byId, compare, element, say } from "./dom.js";
 import { now, showTime } from "./time.js";
 
 const GROUPS = [["PLAYING", "Playing"], ["BUSY", "Busy"], ["ONLINE", "Online"]];
@@ -83,12 +83,12 @@ export class Roster {
     setTimeout(() => {
       this.#isDue = false;
       this.#render();
-    }, 30);
+    }, 50);
   }
 
   #render() {
     const here = [...this.#activities.values()].map((activity) => ({ ...activity, name: this.nameOf(activity.user_id) }));
-    here.sort((one, other) => one.name.localeCompare(other.name));
+    here.sort((one, other) => compare(one.name, other.name));
     if (here.some(({ user_id }) => !this.#users.has(user_id))) this.#onstrangers();
     for (const [state, { group, count, list, more }] of this.#lists) {
       const those = here.filter((activity) => activity.state === state);
@@ -105,7 +105,7 @@ export class Roster {
 
   #renderAway() {
     const away = [...this.#users.values()].filter(({ id }) => !this.#activities.has(id));
-    away.sort((one, other) => (other.last_seen ?? 0) - (one.last_seen ?? 0) || one.username.localeCompare(other.username));
+    away.sort((one, other) => (other.last_seen ?? 0) - (one.last_seen ?? 0) || compare(one.username, other.username));
     byId("away").hidden = away.length === 0;
     say(byId("away-count"), String(away.length));
     arrange(byId("away-list"), away.slice(0, MAX_ROWS).map(({ id, username, last_seen }) => this.#row(id, username, last_seen ? "Last seen" : "Not seen yet", last_seen, "OFFLINE")));

@@ -1,6 +1,6 @@
 // For admins: who is connected how often and by what, and the button that ends it.
 
-import { arrange, byId, element, say } from "./dom.js";
+import { arrange, byId, compare, element, say } from "./dom.js";
 import { explain, request, requestJson } from "./http.js";
 import { showTime } from "./time.js";
 
@@ -69,7 +69,7 @@ export class Sessions {
     byId("sessions").hidden = false;
     say(byId("sessions-sum"), `${all} connected: ${transports.websocket} by WebSocket, ${transports.polling} by long-polling.${users.length > MAX_ROWS ? ` The first ${MAX_ROWS} users are shown.` : ""}`);
     const rows = users.map((user) => ({ ...user, name: user.user_id === null ? "Without a key at first" : this.#nameOf(user.user_id) }));
-    rows.sort((one, other) => one.name.localeCompare(other.name));
+    rows.sort((one, other) => compare(one.name, other.name));
     arrange(byId("sessions-rows"), rows.slice(0, MAX_ROWS).map((row) => this.#row(row)));
   }
 

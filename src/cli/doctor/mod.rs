@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use super::DoctorCommand;
 use super::access::{AccessError, server_with_known_key};
-use crate::client::{Answer, Server};
+use crate::client::{Answer, Object, Server};
 use chart::Chart;
 use reach::Found;
 
@@ -70,9 +70,10 @@ fn examine(server: &Server, command: &DoctorCommand, chart: &mut Chart<'_>) -> O
 
 /// The code of an Engine.IO server's error, if the answer is one.
 fn engine_code(answer: &Answer) -> Option<u64> {
-    let json = answer.json()?;
-    json.get("message")?;
-    json.get("code")?.as_u64()
+    let text = answer.text();
+    let json = Object::read(&text)?;
+    json.raw("message")?;
+    json.number("code")
 }
 
 /// Whether it is the error of a server that does not know the session.

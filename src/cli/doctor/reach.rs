@@ -10,7 +10,9 @@ use super::ills::{
     TOO_MANY, UNREACHABLE,
 };
 use super::{PATIENCE, engine_code, shown};
-use crate::client::{Answer, Fault, Opening, Request, Server, exchange, first_bytes, touch};
+use crate::client::{
+    Answer, Fault, Object, Opening, Request, Server, exchange, first_bytes, touch,
+};
 
 /// The beginning of TLS (RFC 5246, 7.4.1.2): a hello that any server has an answer to, if only that it has no use for such a client.
 const HELLO: [u8; 50] = [
@@ -152,12 +154,12 @@ pub(super) fn find(server: &Server, answer: Answer, chart: &mut Chart<'_>) -> Op
         let server = root;
         return Some(Found { server, answer });
     }
+    let has = |answer: &Answer, field: &str| {
+        Object::read(&answer.text()).is_some_and(|json| json.raw(field).is_some())
+    };
     let status = ask(server, &server.path("/api/status"));
-    let status = status.and_then(|answer| answer.json());
-    let is_ours = status.is_some_and(|json| json.get("status").is_some());
-    let is_rest = answer
-        .json()
-        .is_some_and(|json| json.get("statusCode").is_some());
+    let is_ours = status.is_some_and(|answer| has(&answer, "status"));
+    let is_rest = has(&answer, "statusCode");
     let text = format!("{path} is answered by {}.", shown(&answer));
     match is_ours || is_rest {
         true => chart.fail("path", &PATH_MISSING, &text),

@@ -3,11 +3,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::roster::{MAX_USERS, Names, Seen};
 use crate::cli::output::harmless;
-use crate::client::{Fault, NoSocket, Request, Server, Socket, Via, exchange};
+use crate::client::{Fault, NoSocket, Object, Request, Server, Socket, Via, elements, exchange};
 
 /// How long to wait before the first new try, twice as long before each one after it, and so long at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -97,33 +95,35 @@ fn connected(server: &Server, tell: &mut impl FnMut(News) -> bool) -> Result<Nev
     loop {
         let event = socket.receive().map_err(End::Lost)?;
         let argument = event.argument.as_ref().map_or("null", |json| json.get());
-        // Deeper than serde_json follows, it is no activity.
-        let argument: Value = serde_json::from_slice(argument.as_bytes()).unwrap_or_default();
-        let (news, is_new) = match &*event.name {
-            "activities" => {
-                let all = argument.as_array().map_or(&[][..], Vec::as_slice);
-                let seen: Vec<Seen> = all.iter().take(MAX_USERS).filter_map(Seen::read).collect();
-                let is_new = seen
-                    .iter()
-                    .any(|seen| named.binary_search(&seen.user_id).is_err());
-                (News::Everyone(seen), is_new)
-            }
-            "activity" => match Seen::read(&argument) {
-                None => continue,
-                Some(seen) => {
-                    let is_new = named.binary_search(&seen.user_id).is_err();
-                    (News::One(seen), is_new)
-                }
-            },
+        let is_snapshot = match &*event.name {
+            "activities" => true,
+            "activity" => false,
             _ => continue,
         };
+        let seen: Vec<Seen> = match is_snapshot {
+            true => elements(argument)
+                .into_iter()
+                .take(MAX_USERS)
+                .filter_map(Seen::read)
+                .collect(),
+            false => Seen::read(argument).into_iter().collect(),
+        };
+        let is_new = seen
+            .iter()
+            .any(|seen| named.binary_search(&seen.user_id).is_err());
         if is_new && asked.elapsed() > NAMES_PAUSE {
             let names = self::names(server);
             named = names.iter().map(|(id, _)| *id).collect();
             asked = Instant::now();
             tell(News::Names(names))?;
         }
-        tell(news)?;
+        if is_snapshot {
+            tell(News::Everyone(seen))?;
+        } else {
+            for seen in seen {
+                tell(News::One(seen))?;
+            }
+        }
     }
 }
 
@@ -132,13 +132,12 @@ fn names(server: &Server) -> Names {
     let path = server.path("/api/users");
     let answer = exchange(server, Request::get(&path), NAMES_PATIENCE);
     let answer = answer.ok().filter(|answer| answer.status == 200);
-    let users = answer.and_then(|answer| answer.json());
-    let users = users.as_ref().and_then(Value::as_array);
-    let name = |user: &Value| {
-        let name = harmless(user.get("username")?.as_str()?);
-        Some((user.get("id")?.as_u64()?, name))
+    let users = answer.map(|answer| answer.text()).unwrap_or_default();
+    let name = |user: &str| {
+        let user = Object::read(user)?;
+        Some((user.number("id")?, harmless(&user.text("username")?)))
     };
-    let users = users.map_or(&[][..], Vec::as_slice).iter();
+    let users = elements(&users).into_iter();
     let mut names = Names::new();
     for (id, name) in users.take(MAX_USERS).filter_map(name) {
         // Servers tell them in this order.

@@ -1,8 +1,7 @@
 //! Who does what, by what was told.
 
-use serde_json::Value;
-
 use crate::cli::output::harmless;
+use crate::client::Object;
 
 /// The most users that are kept in mind.
 pub(super) const MAX_USERS: usize = 100_000;
@@ -23,19 +22,18 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Reads an activity; none: it is none.
-    pub(super) fn read(json: &Value) -> Option<Seen> {
+    pub(super) fn read(json: &str) -> Option<Seen> {
+        let json = Object::read(json)?;
         let text = |name| {
-            let text = json.get(name).and_then(Value::as_str)?;
-            let text: String = text.chars().take(MAX_CHARS).collect();
+            let text: String = json.text(name)?.chars().take(MAX_CHARS).collect();
             Some(harmless(&text))
         };
-        let number = |name| json.get(name).and_then(Value::as_u64);
         Some(Seen {
-            user_id: number("user_id")?,
+            user_id: json.number("user_id")?,
             state: text("state")?,
-            game_id: number("game_id"),
+            game_id: json.number("game_id"),
             details: text("details"),
-            since: number("since"),
+            since: json.number("since"),
         })
     }
 
@@ -45,8 +43,7 @@ impl Seen {
 
     /// Whether it says the same. When it began is no news.
     fn is_like(&self, other: &Seen) -> bool {
-        let said = |seen: &Seen| (seen.state.clone(), seen.game_id, seen.details.clone());
-        said(self) == said(other)
+        (&self.state, self.game_id, &self.details) == (&other.state, other.game_id, &other.details)
     }
 }
 
@@ -167,10 +164,10 @@ fn place(known: &[Seen], user_id: u64) -> Result<usize, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn seen(json: Value) -> Seen {
-        Seen::read(&json).unwrap_or_else(|| unreachable!("{json} is an activity"))
+        Seen::read(&json.to_string()).unwrap_or_else(|| unreachable!("{json} is an activity"))
     }
 
     #[test]
@@ -201,7 +198,7 @@ mod tests {
             json!({"user_id": 1}),
             json!({"user_id": "1", "state": "BUSY"}),
         ] {
-            assert_eq!(Seen::read(&none), None, "{none}");
+            assert_eq!(Seen::read(&none.to_string()), None, "{none}");
         }
         let rude = seen(json!({
             "user_id": 1, "state": "BU\u{1b}[2JSY", "game_id": "x", "details": "a\tb\nc\u{202e}d\u{9b}e"

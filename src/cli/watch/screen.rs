@@ -232,7 +232,8 @@ mod tests {
     use serde_json::json;
 
     fn seen(activity: &serde_json::Value) -> Seen {
-        Seen::read(activity).unwrap_or_else(|| unreachable!("{activity} is an activity"))
+        Seen::read(&activity.to_string())
+            .unwrap_or_else(|| unreachable!("{activity} is an activity"))
     }
 
     fn screen(is_coloured: bool) -> Screen {
@@ -247,7 +248,7 @@ mod tests {
             {"user_id": 4, "state": "ONLINE"},
         ]);
         let everyone = everyone.as_array().into_iter().flatten();
-        screen.tell(News::Everyone(everyone.filter_map(Seen::read).collect()));
+        screen.tell(News::Everyone(everyone.map(seen).collect()));
         screen
     }
 
