@@ -2,12 +2,13 @@
 //!
 //! * `server`: a server under measurement. `floor`: one that is none.
 //! * `swarm`, `client`: thousands of clients in one thread.
-//! * `scenario`: what they do. `users`: who they are.
+//! * `scenario`, `overload`: what they do. `users`: who they are.
 //! * `figure`: what comes of it, and what was promised. `report`: for people to read.
 
 mod client;
 mod figure;
 mod floor;
+mod overload;
 mod report;
 mod scenario;
 mod server;
@@ -15,6 +16,7 @@ mod swarm;
 mod users;
 
 use figure::{Figure, Sample, Summary};
+use overload::Excess;
 use scenario::{Bench, Effort};
 use server::{Kind, Programs};
 use std::{env, error::Error, fs, path::PathBuf, process::ExitCode, time::Duration};
@@ -28,7 +30,7 @@ Measures Rollcall beside its peers.
   --quick   one run of what the targets speak of, in a few minutes
   --smoke   whether all of it works, with a few clients; the figures mean nothing
   --alone   measure no peers
-  --only    one of everyday, polling, storm and herd
+  --only    one of everyday, polling, storm, herd, overload and deaf
   --clients with so many clients alone, where there are several sizes
   --page    write the figures into this page, and --plot into this picture
 ";
@@ -136,6 +138,11 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
     } else {
         (2000, 5000, 2000, 8000)
     };
+    let (overload, deaf, excess) = if plan == Plan::Smoke {
+        (20, 20, Excess::of_ms(50, 300, 300))
+    } else {
+        (2000, 1000, Excess::of_ms(3000, 20_000, 25_000))
+    };
     // The others need minutes, or lose clients, with as many.
     let (storm_of_peers, herd_of_peers) = if plan == Plan::Smoke {
         (40, 20)
@@ -163,6 +170,8 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         polling_idle,
         2 * herd + 1,
         2 * herd_of_peers + 1,
+        2 * overload,
+        2 * deaf,
     ]);
     let folder = env::temp_dir().join(format!("rollcall-load-{}", std::process::id()));
     let users = Users::new(&folder, numbers.collect())?;
@@ -230,6 +239,13 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
             for clients in sizes(herd, herd_of_peers).iter().filter(|_| wants("herd")) {
                 bench.herd(*kind, *clients)?;
             }
+        }
+        // Nobody has promised anything for the peers here, either.
+        if run == 1 && wants("overload") {
+            bench.overload(overload, excess)?;
+        }
+        if run == 1 && wants("deaf") {
+            bench.deaf(deaf, excess)?;
         }
     }
     Ok(bench.samples)
