@@ -4,7 +4,7 @@ use super::{Answer, Bounds, Limit, answer::Followed, patience::Patient};
 use futures_util::FutureExt;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     convert::Infallible,
     error::Error,
@@ -91,6 +91,9 @@ pub async fn serve<H: Handler>(
     bounds: &Arc<Bounds>,
     shutdown: impl Future<Output = ()>,
 ) {
+    if let Err(error) = bound_unsent(&listener, limits.max_unsent_bytes) {
+        log::warn!("slow clients may cost the kernel more memory than they should: {error}");
+    }
     // Each connection's task holds a receiver: it hears when to stop, and its drop says that it has.
     let stop = watch::Sender::new(());
     let mut http = http1::Builder::new();
@@ -151,6 +154,18 @@ pub async fn serve<H: Handler>(
     drop(listener);
     stop.send_replace(());
     stop.closed().await;
+}
+
+/// Connections have this from their listener.
+#[cfg(target_os = "linux")]
+fn bound_unsent(listener: &TcpListener, bytes: u32) -> io::Result<()> {
+    SockRef::from(listener).set_tcp_notsent_lowat(bytes)
+}
+
+/// Others have no such bound, or another way to it.
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_listener: &TcpListener, _bytes: u32) -> io::Result<()> {
+    Ok(())
 }
 
 fn serve_connection<H: Handler>(

@@ -32,6 +32,7 @@ Measures Rollcall beside its peers.
   --alone   measure no peers
   --only    one of everyday, polling, storm, herd, overload and deaf
   --clients with so many clients alone, where there are several sizes
+  --rate    for the overload: so many changes in a second are too many, instead of finding out how many are
   --page    write the figures into this page, and --plot into this picture
 ";
 
@@ -49,6 +50,7 @@ struct Arguments {
     is_alone: bool,
     only: Option<String>,
     clients: Option<usize>,
+    rate: Option<f64>,
     page: Option<PathBuf>,
     plot: Option<PathBuf>,
     machine: String,
@@ -91,8 +93,9 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         socketioxide: PathBuf::new(),
         node_gateway: PathBuf::new(),
     };
-    let (mut plan, mut is_alone, mut only, mut clients, mut page, mut plot, mut machine) =
-        (Plan::Full, false, None, None, None, None, String::new());
+    let (mut plan, mut is_alone, mut only, mut clients, mut rate) =
+        (Plan::Full, false, None, None, None);
+    let (mut page, mut plot, mut machine) = (None, None, String::new());
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -103,6 +106,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             Long("smoke") => plan = Plan::Smoke,
             Long("alone") => is_alone = true,
             Long("clients") => clients = Some(parser.value()?.parse()?),
+            Long("rate") => rate = Some(parser.value()?.parse()?),
             Long("only") => only = Some(parser.value()?.string()?),
             Long("page") => page = Some(parser.value()?.into()),
             Long("plot") => plot = Some(parser.value()?.into()),
@@ -120,6 +124,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         is_alone,
         only,
         clients,
+        rate,
         page,
         plot,
         machine,
@@ -138,7 +143,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
     } else {
         (2000, 5000, 2000, 8000)
     };
-    let (overload, deaf, excess) = if plan == Plan::Smoke {
+    let (overload, deaf, mut excess) = if plan == Plan::Smoke {
         (20, 20, Excess::of_ms(50, 300, 300))
     } else {
         (2000, 1000, Excess::of_ms(3000, 20_000, 25_000))
@@ -149,6 +154,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
     } else {
         (1000, 1000)
     };
+    excess.rate = arguments.rate;
     let effort = |kind, clients| Effort {
         settle: Duration::from_secs(settle),
         paced: match plan {
