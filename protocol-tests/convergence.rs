@@ -39,6 +39,8 @@ mod player;
 #[path = "convergence/story.rs"]
 mod story;
 mod support;
+#[path = "convergence/ways.rs"]
+mod ways;
 
 use daemon::{Daemon, GRACE, Outcome, PATIENCE, TIMEOUT};
 use model::{Doing, Model};
@@ -51,8 +53,9 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use story::{Loss, Op, Phase, Story, Way};
+use story::{Op, Phase, Story};
 use tokio::{task::JoinSet, time::sleep};
+use ways::{Loss, Way};
 
 const CLIENTS: usize = 200;
 const USERS: usize = 60;

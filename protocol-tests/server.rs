@@ -2333,6 +2333,41 @@ fn a_slow_reader_of_a_topic_is_brought_up_to_date_and_costs_nobody_anything() {
     });
 }
 
+/// What the kernel has must be sent, however old it is, and is not in our count of what waits.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_takes_little_for_a_client_that_does_not_read() {
+    run(async {
+        let (server, mut recording) = Recorder::server(Setup::default());
+        let mut slow = Client::dial_narrow(server.address).await;
+        slow.shake_hands("slow").await;
+        slow.connect().await;
+        let slow_socket = recording.connected().await;
+        let mut fast = Client::join(server.address, "fast").await;
+        let fast_socket = recording.connected().await;
+        let numbers = Numbers::new(16, 32 << 10);
+        slow_socket.follow(numbers.subscribe());
+        fast_socket.follow(numbers.subscribe());
+        assert_eq!(fast.text().await, "42[\"snapshot\",0]");
+        for _ in 0..400 {
+            numbers.publish();
+            fast.text().await;
+        }
+        assert_eq!(slow.text().await, "42[\"snapshot\",0]");
+        let mut taken = 0;
+        loop {
+            let text = slow.text().await;
+            if text.starts_with("42[\"snapshot\"") {
+                break;
+            }
+            taken += text.len();
+        }
+        // The client's own kernel has half a megabyte of it, and the wire a batch.
+        assert!(taken < 1_500_000, "{taken} bytes");
+        assert!(taken > 300_000, "only {taken} bytes: is it blocked by something else?");
+    });
+}
+
 #[cfg(feature = "daemon")]
 mod presence {
     use super::support::{Client, Server, Setup, run};

@@ -1,5 +1,8 @@
 //! The real program as a child, on a port of the kernel's choice, with a user file of its own.
 
+// Each test is a crate of its own, and uses a part of this.
+#![allow(dead_code)]
+
 use crate::support::{Client, Random, until};
 use serde_json::{Value, json};
 use std::{
@@ -34,6 +37,8 @@ pub type Outcome<T = ()> = Result<T, String>;
 
 pub struct Daemon {
     folder: PathBuf,
+    /// Settings that are another than for a story.
+    settings: Vec<(&'static str, String)>,
     child: Mutex<Option<(Child, ChildStdout)>>,
     address: Mutex<Option<SocketAddr>>,
     /// By user id - 1, as the file has them.
@@ -52,12 +57,19 @@ impl Daemon {
         let keys: Vec<String> = (0..users).map(|_| key(&mut random)).collect();
         let daemon = Self {
             folder,
+            settings: Vec::new(),
             child: Mutex::default(),
             address: Mutex::default(),
             keys: tokio::sync::Mutex::new(keys.clone()),
         };
         daemon.write(&keys);
         daemon
+    }
+
+    /// The same with another value for a setting.
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.settings.push((name, value.to_string()));
+        self
     }
 
     /// Starts it, and says what its users' keys are.
@@ -77,6 +89,7 @@ impl Daemon {
             .env("ENGINE_PING_INTERVAL_MS", "500")
             .env("ENGINE_PING_TIMEOUT_MS", TIMEOUT.as_millis().to_string())
             .env("ENGINE_POLL_TIMEOUT_MS", TIMEOUT.as_millis().to_string())
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.expect("a log"))
@@ -129,6 +142,12 @@ impl Daemon {
 
     pub fn address(&self) -> SocketAddr {
         self.address.lock().expect("whole").expect("it was started")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        let child = self.child.lock().expect("whole");
+        child.as_ref().expect("it was started").0.id()
     }
 
     /// Gives a user another key, and waits until that is in force.

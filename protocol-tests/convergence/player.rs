@@ -1,9 +1,12 @@
 //! A client: it speaks Engine.IO and Socket.IO as the official one does, and believes what it is told.
 
+// Each test is a crate of its own, and uses a part of this.
+#![allow(dead_code)]
+
 use crate::{
     daemon::{Daemon, Http, Outcome, PATIENCE},
-    story::{Cut, Loss, Way},
     support::{CLOSE, Client, FIN, Seen, masked, text_frame, upgrade_request},
+    ways::{Cut, Loss, Way},
 };
 use serde_json::{Value, json};
 use std::{

@@ -1,40 +1,15 @@
 //! The story: what all clients do, made from a seed before anything happens, so that parts of it can be left out.
 
-use crate::{CLIENTS, USERS, model::Doing, support::Random};
+use crate::{
+    CLIENTS, USERS,
+    model::Doing,
+    support::Random,
+    ways::{Cut, Loss, Way},
+};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt,
 };
-
-/// How a client comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    WebSocket {
-        is_narrow: bool,
-    },
-    /// And moves to a WebSocket, or breaks that off.
-    Polling {
-        upgrade: Option<Option<Cut>>,
-    },
-}
-
-/// Where an upgrade is broken off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
-    AtOnce,
-    BeforeProbe,
-    AfterProbe,
-    BeforeUpgrade,
-}
-
-/// How a client goes without a goodbye. On long-polling all but silence is a connection that ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    Reset,
-    CloseFrame,
-    HalfClose,
-    Silence,
-}
 
 /// What is done for a user, mostly by one of its clients. What cannot be done just then is left out.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use super::{
 use futures_util::{FutureExt, future::join_all};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     convert::Infallible,
     error::Error,
@@ -171,6 +171,9 @@ impl<H: Handler> Site<H> {
 
     /// Accepts for ever.
     async fn accept(&self, listener: Listener) {
+        if let Err(error) = bound_unsent(&listener.tcp, self.bounds.max_unsent_bytes) {
+            log::warn!("slow clients may cost the kernel more memory than they should: {error}");
+        }
         let mut exhausted = false;
         loop {
             match listener.tcp.accept().await {
@@ -310,6 +313,18 @@ fn reached_by(error: &hyper::Error) -> Option<Limit> {
     let cause = error.source()?.downcast_ref::<io::Error>()?;
     // By `Patient`: the system has no deadlines for these.
     (cause.kind() == io::ErrorKind::TimedOut).then_some(Limit::WriteTimeout)
+}
+
+/// Connections have this from their listener.
+#[cfg(target_os = "linux")]
+fn bound_unsent(listener: &TcpListener, bytes: u32) -> io::Result<()> {
+    SockRef::from(listener).set_tcp_notsent_lowat(bytes)
+}
+
+/// Others have no such bound, or another way to it.
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_listener: &TcpListener, _bytes: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// What is answered to whoever comes when there is no room, whatever it would ask.

@@ -19,6 +19,8 @@ pub enum Means {
     Polling,
     /// Nothing after the first snapshot: the time between two polls.
     PollingOnce,
+    /// A WebSocket on which nothing is read any more once it has joined, its snapshot neither.
+    Deaf,
 }
 
 pub struct Client {
@@ -33,6 +35,8 @@ pub struct Client {
     /// A large frame on its way: how much of it is still to come, and whether it has been as expected so far.
     large: Option<(usize, bool)>,
     is_ready: bool,
+    /// Whether it matters what it knows: it was there when the round began.
+    pub is_counted: bool,
     /// Which changes of the round it knows, a bit each.
     pub known: Vec<u64>,
 }
@@ -63,10 +67,11 @@ impl Client {
             partial: Vec::new(),
             large: None,
             is_ready: false,
+            is_counted: true,
             known: Vec::new(),
         };
         let request = match means {
-            Means::WebSocket => format!(
+            Means::WebSocket | Means::Deaf => format!(
                 "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                  Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nX-Api-Key: {key}\r\n\r\n"
             ),
@@ -82,6 +87,11 @@ impl Client {
         self.send(&format!(
             r#"42["set-activity",{{"state":"PLAYING","game_id":{game}}}]"#
         ))
+    }
+
+    /// Whether it reads no more.
+    pub fn is_deaf(&self) -> bool {
+        self.means == Means::Deaf && self.is_ready
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -150,7 +160,7 @@ impl Client {
         }
         match (self.turn, self.means) {
             (Turn::Upgraded, _) => self.take_frame(bytes, tally),
-            (_, Means::WebSocket) => self.take_switch(bytes),
+            (_, Means::WebSocket | Means::Deaf) => self.take_switch(bytes),
             _ => self.take_answer(bytes, tally),
         }
     }
@@ -267,7 +277,7 @@ impl Client {
 
     fn packet(&mut self, packet: &[u8], tally: &mut Tally) -> io::Result<()> {
         let is_snapshot = packet.starts_with(br#"42["activities""#);
-        if is_snapshot || packet.starts_with(br#"42["activity""#) {
+        if self.is_counted && (is_snapshot || packet.starts_with(br#"42["activity""#)) {
             let now = Instant::now();
             for at in memmem::find_iter(packet, br#""game_id":"#) {
                 tally.note(&mut self.known, number(&packet[at + 10..]), now);
@@ -283,6 +293,9 @@ impl Client {
             self.send("3")?;
         } else if packet.starts_with(b"0") {
             self.send("40")?;
+            if self.means == Means::Deaf {
+                self.become_ready(tally);
+            }
         } else if packet.starts_with(b"44") || packet.starts_with(b"41") || packet == b"1" {
             return Err(refused(packet));
         }

@@ -23,6 +23,15 @@ pub enum Figure {
     HerdPeak,
     HerdCpu,
     HerdRight,
+    OverloadCapacity,
+    OverloadGrowth,
+    OverloadNewcomer,
+    OverloadBack,
+    OverloadRight,
+    DeafWithout,
+    DeafWith,
+    DeafRatio,
+    DeafClient,
 }
 
 /// One reading.
@@ -38,17 +47,26 @@ impl Figure {
     /// With its unit.
     pub fn show(self, value: f64) -> String {
         match self {
-            Self::Start | Self::Binary | Self::HerdBefore | Self::HerdPeak => {
+            Self::Start | Self::Binary | Self::HerdBefore | Self::HerdPeak | Self::OverloadGrowth => {
                 format!("{:.1} MB", value / 1e6)
             }
-            Self::IdleClient | Self::BetweenPolls | Self::HeldPoll => {
+            Self::IdleClient | Self::BetweenPolls | Self::HeldPoll | Self::DeafClient => {
                 format!("{:.2} KiB", value / 1024.0)
             }
             Self::Handshake | Self::HerdCpu => format!("{value:.0} us"),
             Self::Paced | Self::Polled => format!("{value:.1} us"),
             Self::Burst | Self::StormCpu => format!("{value:.2} us"),
-            Self::AllKnowMedian | Self::AllKnow99 => format!("{value:.0} ms"),
-            Self::StormKnown | Self::HerdRight => format!("{value:.1} %"),
+            Self::AllKnowMedian
+            | Self::AllKnow99
+            | Self::OverloadNewcomer
+            | Self::DeafWithout
+            | Self::DeafWith => {
+                format!("{value:.0} ms")
+            }
+            Self::StormKnown | Self::HerdRight | Self::OverloadRight => format!("{value:.1} %"),
+            Self::OverloadCapacity => format!("{value:.0} a second"),
+            Self::OverloadBack => format!("{value:.1} s"),
+            Self::DeafRatio => format!("{value:.2} x"),
         }
     }
 }
@@ -73,6 +91,15 @@ impl fmt::Display for Figure {
             Self::HerdPeak => "the herd: peak RSS",
             Self::HerdCpu => "the herd: CPU a newcomer",
             Self::HerdRight => "the herd: right views",
+            Self::OverloadCapacity => "changes that are told in time",
+            Self::OverloadGrowth => "at twice as many: more RSS",
+            Self::OverloadNewcomer => "at twice as many: a newcomer's snapshot, p99",
+            Self::OverloadBack => "at twice as many: back to normal afterwards",
+            Self::OverloadRight => "at twice as many: right views afterwards",
+            Self::DeafWithout => "until all know, p99, nobody deaf",
+            Self::DeafWith => "until all know, p99, beside as many who are deaf",
+            Self::DeafRatio => "the same, beside the deaf to without",
+            Self::DeafClient => "RSS a deaf client",
         })
     }
 }
@@ -181,6 +208,10 @@ impl Summary<'_> {
             self.at_most(HerdPeak, 5000, 48e6),
             self.all(HerdRight, 5000),
             self.ratio(Polled, 2000, Socketioxide, 0.5),
+            self.at_most(OverloadBack, 2000, 5.0),
+            self.at_most(OverloadGrowth, 2000, 32e6),
+            self.all(OverloadRight, 2000),
+            self.at_most(DeafRatio, 1000, 1.5),
         ];
         promises.into_iter().flatten().collect()
     }

@@ -2,12 +2,13 @@
 //!
 //! * `server`: a server under measurement. `floor`: one that is none.
 //! * `swarm`, `client`: thousands of clients in one thread.
-//! * `scenario`: what they do. `users`: who they are.
+//! * `scenario`, `overload`: what they do. `users`: who they are.
 //! * `figure`: what comes of it, and what was promised. `report`: for people to read.
 
 mod client;
 mod figure;
 mod floor;
+mod overload;
 mod report;
 mod scenario;
 mod server;
@@ -15,6 +16,7 @@ mod swarm;
 mod users;
 
 use figure::{Figure, Sample, Summary};
+use overload::Excess;
 use scenario::{Bench, Effort};
 use server::{Kind, Programs};
 use std::{env, error::Error, fs, path::PathBuf, process::ExitCode, time::Duration};
@@ -28,8 +30,9 @@ Measures Rollcall beside its peers.
   --quick   one run of what the targets speak of, in a few minutes
   --smoke   whether all of it works, with a few clients; the figures mean nothing
   --alone   measure no peers
-  --only    one of everyday, polling, storm and herd
+  --only    one of everyday, polling, storm, herd, overload and deaf
   --clients with so many clients alone, where there are several sizes
+  --rate    for the overload: so many changes in a second are too many, instead of finding out how many are
   --page    write the figures into this page, and --plot into this picture
 ";
 
@@ -47,6 +50,7 @@ struct Arguments {
     is_alone: bool,
     only: Option<String>,
     clients: Option<usize>,
+    rate: Option<f64>,
     page: Option<PathBuf>,
     plot: Option<PathBuf>,
     machine: String,
@@ -89,8 +93,9 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         socketioxide: PathBuf::new(),
         node_gateway: PathBuf::new(),
     };
-    let (mut plan, mut is_alone, mut only, mut clients, mut page, mut plot, mut machine) =
-        (Plan::Full, false, None, None, None, None, String::new());
+    let (mut plan, mut is_alone, mut only, mut clients, mut rate) =
+        (Plan::Full, false, None, None, None);
+    let (mut page, mut plot, mut machine) = (None, None, String::new());
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -101,6 +106,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             Long("smoke") => plan = Plan::Smoke,
             Long("alone") => is_alone = true,
             Long("clients") => clients = Some(parser.value()?.parse()?),
+            Long("rate") => rate = Some(parser.value()?.parse()?),
             Long("only") => only = Some(parser.value()?.string()?),
             Long("page") => page = Some(parser.value()?.into()),
             Long("plot") => plot = Some(parser.value()?.into()),
@@ -118,6 +124,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         is_alone,
         only,
         clients,
+        rate,
         page,
         plot,
         machine,
@@ -136,12 +143,18 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
     } else {
         (2000, 5000, 2000, 8000)
     };
+    let (overload, deaf, mut excess) = if plan == Plan::Smoke {
+        (20, 20, Excess::of_ms(50, 300, 300))
+    } else {
+        (2000, 1000, Excess::of_ms(3000, 20_000, 25_000))
+    };
     // The others need minutes, or lose clients, with as many.
     let (storm_of_peers, herd_of_peers) = if plan == Plan::Smoke {
         (40, 20)
     } else {
         (1000, 1000)
     };
+    excess.rate = arguments.rate;
     let effort = |kind, clients| Effort {
         settle: Duration::from_secs(settle),
         paced: match plan {
@@ -163,6 +176,8 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         polling_idle,
         2 * herd + 1,
         2 * herd_of_peers + 1,
+        2 * overload,
+        2 * deaf,
     ]);
     let folder = env::temp_dir().join(format!("rollcall-load-{}", std::process::id()));
     let users = Users::new(&folder, numbers.collect())?;
@@ -230,6 +245,13 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
             for clients in sizes(herd, herd_of_peers).iter().filter(|_| wants("herd")) {
                 bench.herd(*kind, *clients)?;
             }
+        }
+        // Nobody has promised anything for the peers here, either.
+        if run == 1 && wants("overload") {
+            bench.overload(overload, excess)?;
+        }
+        if run == 1 && wants("deaf") {
+            bench.deaf(deaf, excess)?;
         }
     }
     Ok(bench.samples)

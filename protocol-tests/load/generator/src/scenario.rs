@@ -58,20 +58,20 @@ impl Baton {
 }
 
 /// How much of the time the generator has something to do.
-struct Busy {
+pub struct Busy {
     since: Instant,
     idle: Duration,
 }
 
 impl Busy {
-    fn begin(swarm: &Swarm) -> Self {
+    pub fn begin(swarm: &Swarm) -> Self {
         Self {
             since: Instant::now(),
             idle: swarm.idle(),
         }
     }
 
-    fn warn_if_bottleneck(&self, swarm: &Swarm, what: &str, kind: Kind) {
+    pub fn warn_if_bottleneck(&self, swarm: &Swarm, what: &str, kind: Kind) {
         let idle = (swarm.idle() - self.idle).as_secs_f64();
         let share = 1.0 - idle / self.since.elapsed().as_secs_f64();
         if share > BUSY {
@@ -82,7 +82,7 @@ impl Busy {
 }
 
 impl Bench<'_> {
-    fn note(&mut self, kind: Kind, clients: usize, figure: Figure, value: f64) {
+    pub fn note(&mut self, kind: Kind, clients: usize, figure: Figure, value: f64) {
         println!(
             "  {kind}, {clients} clients: {figure} {}",
             figure.show(value)
@@ -277,7 +277,7 @@ impl Bench<'_> {
     }
 
     /// A peer that has closed clients has its figures nevertheless, without them; Rollcall shall close none.
-    fn stop(&mut self, server: Server, mut swarm: Swarm, clients: usize) -> io::Result<()> {
+    pub fn stop(&mut self, server: Server, mut swarm: Swarm, clients: usize) -> io::Result<()> {
         let kind = server.kind;
         let closed = swarm.tally().closed;
         if closed > 0 {
@@ -294,7 +294,7 @@ impl Bench<'_> {
     }
 }
 
-fn all_set(swarm: &mut Swarm, clients: usize) -> io::Result<()> {
+pub fn all_set(swarm: &mut Swarm, clients: usize) -> io::Result<()> {
     swarm.begin(clients);
     for client in 0..clients {
         swarm.set_activity(client, client)?;

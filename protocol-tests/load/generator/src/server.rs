@@ -62,6 +62,17 @@ impl Server {
         users: &Path,
         clients: usize,
     ) -> io::Result<Self> {
+        Self::start_with(kind, programs, users, clients, &[])
+    }
+
+    /// The same with settings of its own.
+    pub fn start_with(
+        kind: Kind,
+        programs: &Programs,
+        users: &Path,
+        clients: usize,
+        settings: &[(&str, &str)],
+    ) -> io::Result<Self> {
         let mut command = Command::new("taskset");
         command.args(["-c", CORE]);
         match kind {
@@ -80,6 +91,7 @@ impl Server {
             // The others write no log.
             .env("SERVER_LOG_LEVEL", "warn")
             .env("ENGINE_MAX_SESSIONS", "20000")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

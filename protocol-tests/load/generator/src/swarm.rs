@@ -5,6 +5,7 @@
 
 use crate::client::{Client, Means};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io::{self, Read},
     net::SocketAddr,
@@ -16,6 +17,10 @@ const WINDOW: usize = 64;
 
 /// How much is read at once.
 const BUFFER_BYTES: usize = 256 << 10;
+
+/// What the kernel keeps for one that does not read, and how much comes in one segment.
+const NARROW_BYTES: usize = 4 << 10;
+const ETHERNET_MSS: u32 = 1460;
 
 /// How long a step may take before the run is given up.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -122,7 +127,7 @@ impl Swarm {
             {
                 self.add(key, means)?;
             }
-            self.turn()?;
+            self.look()?;
             if started.elapsed() > PATIENCE {
                 let missing = goal - self.tally.ready;
                 return Err(io::Error::other(format!(
@@ -133,9 +138,30 @@ impl Swarm {
         Ok(())
     }
 
+    /// One who comes in the middle of a round, of which nobody expects that it knows what was before. It is in when
+    /// [`Tally::ready`] counts it.
+    pub fn let_in(&mut self, key: &str) -> io::Result<()> {
+        self.add(key, Means::WebSocket)?;
+        if let Some(newcomer) = self.clients.last_mut() {
+            newcomer.is_counted = false;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, key: &str, means: Means) -> io::Result<()> {
+        let socket = Socket::new(
+            Domain::for_address(self.server),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        if means == Means::Deaf {
+            // As over a network: on loopback a segment is so large that the kernel would take megabytes for it.
+            socket.set_recv_buffer_size(NARROW_BYTES)?;
+            socket.set_tcp_mss(ETHERNET_MSS)?;
+        }
         // Blocking on loopback is a moment, and what is sent then is there when the server accepts.
-        let stream = std::net::TcpStream::connect(self.server)?;
+        socket.connect(&self.server.into())?;
+        let stream = std::net::TcpStream::from(socket);
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let mut stream = TcpStream::from_std(stream);
@@ -157,6 +183,7 @@ impl Swarm {
         self.tally.last = None;
         for client in &mut self.clients {
             client.known.clear();
+            client.is_counted = true;
         }
     }
 
@@ -172,7 +199,7 @@ impl Swarm {
         let mut heard = Instant::now();
         let mut known = self.tally.known;
         while self.tally.known < goal {
-            self.turn()?;
+            self.look()?;
             if self.tally.known > known {
                 (heard, known) = (Instant::now(), self.tally.known);
             } else if heard.elapsed() > quiet {
@@ -186,14 +213,14 @@ impl Swarm {
     pub fn rest(&mut self, pause: Duration) -> io::Result<()> {
         let end = Instant::now() + pause;
         while Instant::now() < end {
-            self.turn()?;
+            self.look()?;
         }
         Ok(())
     }
 
     /// One look at who has something to say. It never sleeps: to wake it would be the server's work, by far the most
     /// of a `send` on some machines, and more or less of it by chance.
-    fn turn(&mut self) -> io::Result<()> {
+    pub fn look(&mut self) -> io::Result<()> {
         let begun = Instant::now();
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -212,6 +239,10 @@ impl Swarm {
                     }
                     Ok(read) => {
                         client.receive(&self.buffer[..read], &mut self.tally)?;
+                        if client.is_deaf() {
+                            self.poll.registry().deregister(stream_of(client)?)?;
+                            break;
+                        }
                         // A short read leaves nothing behind.
                         if read < self.buffer.len() {
                             break;
@@ -224,4 +255,9 @@ impl Swarm {
         }
         Ok(())
     }
+}
+
+fn stream_of(client: &mut Client) -> io::Result<&mut TcpStream> {
+    let stream = client.stream.as_mut();
+    stream.ok_or_else(|| io::ErrorKind::NotConnected.into())
 }
