@@ -7,6 +7,7 @@
 //! ```text
 //! cargo test --test soak               # some seconds: that all of it works, and that nothing is left open
 //! protocol-tests/soak --minutes 30     # and that its memory does not grow
+//! SOAK_ONLY=Lease SOAK_PAUSE_MS=20 protocol-tests/soak --minutes 6    # which of the deeds makes it grow?
 //! ```
 //!
 //! In the end all have gone, and the server has as many descriptors open as before the first came. RSS must not rise by
@@ -36,10 +37,10 @@ mod ways;
 
 use daemon::{Daemon, PATIENCE};
 use gauge::{Line, Reading};
-use guest::{Guest, Tally};
+use guest::{Deed, Guest, Tally};
 use std::{
     env,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use support::{Random, until};
@@ -47,8 +48,8 @@ use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 const GUESTS: usize = 60;
 
-/// How long a guest rests between two things, in the mean: it is about coming and going, not about load.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How long a guest rests between two things, in the mean, in ms: it is about coming and going, not about load.
+const PAUSE_MS: f64 = 500.0;
 
 /// Without a number of minutes.
 const SHORT: Duration = Duration::from_secs(8);
@@ -71,11 +72,12 @@ fn nothing_is_left_of_those_who_have_gone() {
 }
 
 fn duration() -> Duration {
-    let Ok(minutes) = env::var("SOAK_MINUTES") else {
-        return SHORT;
-    };
-    let minutes: f64 = minutes.parse().expect("SOAK_MINUTES is a number");
-    Duration::from_secs_f64(minutes * 60.0)
+    number("SOAK_MINUTES").map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0))
+}
+
+fn number(name: &str) -> Option<f64> {
+    let number = env::var(name).ok()?.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 async fn soak(duration: Duration) {
@@ -91,6 +93,8 @@ async fn soak(duration: Duration) {
     let tally = Arc::new(Tally::default());
     let (stop, stopped) = watch::channel(false);
     let mut guests = JoinSet::new();
+    let pause = number("SOAK_PAUSE_MS").unwrap_or(PAUSE_MS);
+    let only = env::var("SOAK_ONLY").ok().map(|name| Deed::named(&name));
     for (index, key) in keys.into_iter().enumerate() {
         let guest = Guest {
             id: index + 1,
@@ -98,14 +102,15 @@ async fn soak(duration: Duration) {
             daemon: Arc::clone(&daemon),
             tally: Arc::clone(&tally),
             random: Random::new(index as u64),
-            pause: PAUSE,
+            pause: Duration::from_secs_f64(pause / 1000.0),
+            only,
         };
         guests.spawn(guest.live(stopped.clone()));
     }
 
     println!("| minute | RSS, KiB | descriptors | threads | sessions | done |\n|---|---|---|---|---|---|");
     show(0.0, before, 0, 0);
-    let readings = watch_over(pid, duration, &tally).await;
+    let readings = watch_over(&daemon, duration, &tally).await;
     stop.send_replace(true);
     while let Some(guest) = guests.join_next().await {
         guest.expect("a guest does not panic");
@@ -124,14 +129,29 @@ async fn soak(duration: Duration) {
     );
     let after = gauge::read(pid);
     println!("all have gone: {after:?}\n{tally}");
+    assert_eq!(sessions(&daemon).await, 0);
     judge(&readings, duration);
     daemon.stop(false).await.expect("it ends in order");
     assert!(!daemon.has_panicked(), "{}", daemon.log());
 }
 
+/// How many sessions there are, as the server counts them.
+async fn sessions(daemon: &Daemon) -> usize {
+    let (status, metrics) = daemon.ask("GET", "/metrics", "", "").await.expect("metrics");
+    assert_eq!(status, 200, "{metrics}");
+    let lines = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("rollcall_sessions{")?.split_once("} "));
+    let counts: Vec<usize> = lines
+        .map(|(_state, count)| count.parse().expect("a number"))
+        .collect();
+    assert!(!counts.is_empty(), "{metrics}");
+    counts.iter().sum()
+}
+
 /// Reads the process off, now and then, for so long.
-async fn watch_over(pid: u32, duration: Duration, tally: &Tally) -> Vec<(f64, Reading)> {
-    let begun = Instant::now();
+async fn watch_over(daemon: &Daemon, duration: Duration, tally: &Tally) -> Vec<(f64, Reading)> {
+    let (begun, pid) = (Instant::now(), daemon.pid());
     let period = (duration / 8).min(Duration::from_secs(5));
     let mut again = tokio::time::interval(period);
     let (mut readings, mut shown) = (Vec::new(), 0);
@@ -142,7 +162,7 @@ async fn watch_over(pid: u32, duration: Duration, tally: &Tally) -> Vec<(f64, Re
         readings.push((minutes, reading));
         if minutes as usize > shown {
             shown = minutes as usize;
-            show(minutes, reading, tally.sessions.load(Relaxed), tally.done());
+            show(minutes, reading, sessions(daemon).await, tally.done());
         }
         if tally.trouble.lock().expect("whole").is_some() {
             break;

@@ -56,6 +56,14 @@ impl Deed {
         (Self::Rotate, 1),
     ];
 
+    /// The one of this name.
+    pub fn named(name: &str) -> Self {
+        let found = Self::ALL
+            .iter()
+            .find(|(deed, _)| format!("{deed:?}") == name);
+        found.unwrap_or_else(|| panic!("nobody does {name}")).0
+    }
+
     fn any(random: &mut Random) -> Self {
         let mut number = random.below(100);
         let found = Self::ALL.iter().find(|(_, share)| {
@@ -71,8 +79,6 @@ impl Deed {
 #[derive(Default)]
 pub struct Tally {
     done: [AtomicUsize; Deed::ALL.len()],
-    /// Sessions that are open just now.
-    pub sessions: AtomicUsize,
     /// What went wrong first.
     pub trouble: Mutex<Option<String>>,
 }
@@ -92,22 +98,6 @@ impl fmt::Display for Tally {
     }
 }
 
-/// A session that is open, until it is dropped.
-struct Present(Arc<Tally>);
-
-impl Present {
-    fn note(tally: &Arc<Tally>) -> Self {
-        tally.sessions.fetch_add(1, Relaxed);
-        Self(Arc::clone(tally))
-    }
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.0.sessions.fetch_sub(1, Relaxed);
-    }
-}
-
 pub struct Guest {
     pub id: usize,
     pub key: String,
@@ -116,6 +106,8 @@ pub struct Guest {
     pub random: Random,
     /// How long it rests, in the mean.
     pub pause: Duration,
+    /// All that it does, if it shall not do everything.
+    pub only: Option<Deed>,
 }
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
@@ -124,7 +116,7 @@ impl Guest {
     /// Goes on until it is told to stop, or something goes wrong.
     pub async fn live(mut self, stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            let deed = Deed::any(&mut self.random);
+            let deed = self.only.unwrap_or_else(|| Deed::any(&mut self.random));
             if let Err(text) = self.do_it(deed).await {
                 let text = format!("user {}, {deed:?}: {text}", self.id);
                 self.tally
@@ -161,7 +153,6 @@ impl Guest {
     async fn visit(&mut self) -> Outcome {
         let way = self.way();
         let mut player = Player::join(&self.daemon, &self.key, way).await?;
-        let _present = Present::note(&self.tally);
         for _ in 0..self.random.below(6) {
             self.say(&mut player).await?;
             self.rest().await;
@@ -236,7 +227,6 @@ impl Guest {
     async fn be_deaf(&mut self) -> Outcome {
         let way = Way::WebSocket { is_narrow: true };
         let mut player = Player::join(&self.daemon, &self.key, way).await?;
-        let _present = Present::note(&self.tally);
         player.stall(true);
         let asked: Vec<u64> = (0..200)
             .map(|_| player.begin("get-activities", &Value::Null))
@@ -389,7 +379,6 @@ impl Guest {
     async fn rotate(&mut self) -> Outcome {
         let way = self.way();
         let player = Player::join(&self.daemon, &self.key, way).await?;
-        let _present = Present::note(&self.tally);
         self.key = self.daemon.rotate(self.id).await?;
         // On long-polling a pong that is refused may come first.
         player.ended(!player.is_polling).await

@@ -17,7 +17,8 @@ pub struct Bounds {
 /// A limit of [`Limits`] that peers can reach.
 ///
 /// Beside these [`Limits`] has what says how much of one (`speech_burst`), what nobody can be told of who would ask
-/// (`shutdown_timeout`), and what is no limit to anyone (`compress_from_bytes`).
+/// (`shutdown_timeout`), what is no limit to anyone (`compress_from_bytes`), and what the kernel keeps to itself
+/// (`max_unsent_bytes`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// [`Limits::max_sessions`].

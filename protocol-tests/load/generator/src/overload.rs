@@ -125,7 +125,7 @@ impl Bench<'_> {
         all_set(&mut swarm, clients)?;
         let right = 100.0 * swarm.tally().known as f64 / (clients * listeners) as f64;
         self.note(kind, clients, Figure::OverloadRight, right);
-        self.stop(server, users)
+        self.stop(server, swarm, users)
     }
 
     /// As many clients as listen stop reading: do those who listen hear less quickly?
@@ -149,7 +149,7 @@ impl Bench<'_> {
         self.note(kind, clients, Figure::DeafWith, with);
         self.note(kind, clients, Figure::DeafRatio, with / without);
         self.note(kind, clients, Figure::DeafClient, each);
-        self.stop(server, users)
+        self.stop(server, swarm, users)
     }
 }
 
