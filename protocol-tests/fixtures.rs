@@ -10,6 +10,9 @@
     missing_docs
 )]
 
+#[path = "support/tables.rs"]
+mod tables;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use rollcall::{
@@ -153,13 +156,13 @@ fn rows(table: &str) -> Vec<Row> {
 }
 
 fn row(row: &Value) -> Row {
-    let wire = expand(&row["wire"]);
+    let wire = tables::text(&row["wire"]);
     // The headers alone are read here: what is wrong with the attachments comes out later.
     let is_refused = row.get("error").is_some() && row.get("reassembly").is_none();
     let packet = row.get("packet").filter(|_| !is_refused).map(|packet| {
         let mut packet = packet.as_object().expect("a packet is an object").clone();
         if let Some(data) = packet.get_mut("data") {
-            *data = expand(data).into();
+            *data = tables::text(data).into();
         }
         Value::from(packet)
     });
@@ -168,33 +171,13 @@ fn row(row: &Value) -> Row {
         "neither a packet nor an error: {row}"
     );
     Row {
-        encodes: row.get("encodes").map_or_else(|| wire.clone(), expand),
+        encodes: row
+            .get("encodes")
+            .map_or_else(|| wire.clone(), tables::text),
         name: wire.chars().take(100).collect(),
         packet,
         wire,
     }
-}
-
-/// A text, or strings in a row where a number says how often the string before it stands.
-fn expand(text: &Value) -> String {
-    let Some(parts) = text.get("repeat") else {
-        return text.as_str().expect("a text").to_owned();
-    };
-    let mut expanded = String::new();
-    let mut last = "";
-    for part in parts.as_array().expect("a list of strings and numbers") {
-        match part {
-            Value::String(string) => {
-                last = string;
-                expanded.push_str(string);
-            }
-            count => {
-                let count = count.as_u64().expect("how often") as usize;
-                expanded.push_str(&last.repeat(count.checked_sub(1).expect("at least once")));
-            }
-        }
-    }
-    expanded
 }
 
 /// The places at which a text of `length` bytes is cut off or changed.
@@ -347,7 +330,7 @@ fn every_packet_is_heard_with_its_attachments_or_refused() {
         let mut send = |message| client.handle_message(now, message);
         let connect = format!("0{},", packet["nsp"].as_str().expect("a namespace"));
         send(Message::Text(&connect)).expect("yes");
-        let wire = expand(&row["wire"]);
+        let wire = tables::text(&row["wire"]);
         let mut outcome = send(Message::Text(&wire));
         let followers = followers(&row);
         for follower in &followers {
@@ -378,7 +361,7 @@ fn every_packet_is_heard_with_its_attachments_or_refused() {
             let [(arguments, attachments)] = &heard[..] else {
                 panic!("{wire:.100}: heard {} times", heard.len());
             };
-            let data = expand(&packet["data"]);
+            let data = tables::text(&packet["data"]);
             assert!(data.ends_with(&format!("{arguments}]")), "{wire:.100}");
             let expected: Vec<_> = followers
                 .into_iter()
@@ -416,5 +399,5 @@ fn what_stands_behind_a_good_packet_is_not_overlooked() {
 #[test]
 fn a_repeated_text_is_expanded_as_the_readme_says() {
     let text = json!({"repeat": ["2[\"m\",", "[", 3, "]", 3, "]"]});
-    assert_eq!(expand(&text), "2[\"m\",[[[]]]]");
+    assert_eq!(tables::text(&text), "2[\"m\",[[[]]]]");
 }

@@ -87,6 +87,27 @@ fn messages_are_what_was_sent() {
 }
 
 #[test]
+fn of_very_many_pings_the_last_is_answered_at_once_and_none_behind_the_close_frame() {
+    run(async {
+        let address = start(Limits::default()).await;
+        let mut client = open(address).await;
+        let ping = |number: u8| masked(FIN | PING, &[number; 100]);
+        let pings: Vec<u8> = (0..60).flat_map(ping).collect();
+        client.write(&pings).await;
+        while client.see().await != Seen::Pong(vec![59; 100]) {}
+
+        let reserved_bit = masked(FIN | TEXT | 0x40, b"");
+        client.write(&[pings, reserved_bit].concat()).await;
+        let mut seen = client.see().await;
+        while let Seen::Pong(_) = seen {
+            seen = client.see().await;
+        }
+        assert_eq!(seen, Seen::Close(Some(1002)));
+        assert_eq!(client.see().await, Seen::End);
+    });
+}
+
+#[test]
 fn what_is_no_handshake_is_refused() {
     run(async {
         let address = start(Limits::default()).await;

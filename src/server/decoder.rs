@@ -99,6 +99,11 @@ impl Decoder {
         self.unread.is_empty() && self.framing.unfinished().is_none() && !self.is_blocked
     }
 
+    /// Whether answers have found no room.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
     /// Queues the answers that had no room before.
     ///
     /// # Errors
@@ -108,11 +113,15 @@ impl Decoder {
             unread: &mut self.unread,
             wire,
         };
-        match unless_blocked(self.context.flush(&mut peer)) {
-            Ok(flushed) => self.is_blocked = flushed.is_none(),
-            // The answer to a close frame is queued: nothing is wrong.
-            Err(Error::ConnectionClosed | Error::AlreadyClosed) => {}
-            Err(error) => return Err(error),
+        // The second time, the answer that had no room in tungstenite's own buffer either. It would come behind a close
+        // frame otherwise.
+        for _ in 0..2 {
+            match unless_blocked(self.context.flush(&mut peer)) {
+                Ok(flushed) => self.is_blocked = flushed.is_none(),
+                // The answer to a close frame is queued: nothing is wrong.
+                Err(Error::ConnectionClosed | Error::AlreadyClosed) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

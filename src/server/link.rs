@@ -217,18 +217,20 @@ impl Link {
                     Ok(Some(Message::Close(_))) => {
                         return Poll::Ready(Received::End(End::ClosedByPeer));
                     }
-                    // It may have answered.
-                    Ok(None) => match self.wire.poll_flush(context) {
-                        Poll::Ready(Ok(())) | Poll::Pending => {}
-                        Poll::Ready(Err(error)) => {
-                            return Poll::Ready(Received::End(End::of(&error.into())));
+                    // It may have answered, and found no room for all of it.
+                    Ok(None) => {
+                        let is_blocked = decoder.is_blocked();
+                        let flushed = match self.wire.poll_flush(context) {
+                            Poll::Ready(Ok(())) if is_blocked => self.poll_flush(context),
+                            flushed => flushed.map_err(Error::from),
+                        };
+                        if let Poll::Ready(Err(error)) = flushed {
+                            return Poll::Ready(Received::End(End::of(&error)));
                         }
-                    },
+                    }
                     Err(error) => return Poll::Ready(Received::End(End::of(&error))),
                 }
-                if decoder.is_done() {
-                    self.decoder = None;
-                }
+                self.decoder.take_if(|decoder| decoder.is_done());
             }
             let mut buffer = [const { MaybeUninit::uninit() }; READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut buffer);
