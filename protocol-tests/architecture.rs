@@ -139,6 +139,7 @@ fn the_page_and_the_readme_link_to_what_exists() {
         "docs/performance.md",
         "docs/prior-bugs.md",
         "docs/protocol.md",
+        "docs/reliability.md",
         "docs/webhooks.md",
         "fixtures/README.md",
     ] {

@@ -6,7 +6,7 @@ use crate::{
     config::{Config, unknown_variables},
     engineio::Timing,
     logger,
-    presence::{Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
+    presence::{Claim, ClaimError, Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
     server::{self, ClientBundle, ClientBundleError, Cors, Engine, Limits, Proxies, Settings},
     socketio::{self, SocketIo, Sockets},
     users::{ApiKey, Directory, FileDirectory, User, UserFile, UserFileError},
@@ -14,7 +14,7 @@ use crate::{
 };
 use hyper::header::{HeaderValue, InvalidHeaderValue};
 use std::{
-    env, error::Error, fmt, future::pending, io, net::SocketAddr, panic, path::Path, sync::Arc,
+    env, error::Error, fmt, future::pending, io, net::SocketAddr, path::Path, sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -45,13 +45,11 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let config = config.clone();
     // A task of its own, so that whoever accepts a connection and whoever serves it need not wake each other.
     let serving = runtime.spawn(async move { serve(&config).await });
-    let outcome = runtime
-        .block_on(serving)
-        .unwrap_or_else(|error| panic::resume_unwind(error.into_panic()));
+    let outcome = runtime.block_on(serving);
     // Does not wait for a look at a user file on a disk that is gone.
     runtime.shutdown_background();
     log::logger().flush();
-    outcome
+    outcome.unwrap_or(Err(StartError::Panicked))
 }
 
 async fn serve(config: &Config) -> Result<(), StartError> {
@@ -82,6 +80,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         }
     })?;
     // Not before there is a place to listen: the first start prints its key only once.
+    let claim = match config.online_activities_disabled {
+        // Writes nothing down.
+        true => None,
+        false => Some(stake(config, limits.shutdown_timeout).await?),
+    };
     let (directory, first_key) = open_users(&config.users_file)?;
     let address = listener.local_addr().map_err(StartError::Runtime)?;
     let mut signals = Signals::new().map_err(StartError::Runtime)?;
@@ -89,8 +92,8 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let users: Arc<dyn Directory> = Arc::clone(&directory) as Arc<dyn Directory>;
     let max_failures = at_most(config.max_failures_per_minute);
     let authenticator = Authenticator::new(Arc::clone(&users), max_failures);
-    let online = (!config.online_activities_disabled)
-        .then(|| go_online(config, &directory, &limits, authenticator.clone()))
+    let online = claim
+        .map(|claim| go_online(config, &directory, &limits, authenticator.clone(), claim))
         .transpose()
         .map_err(StartError::Users)?;
     if let (Some(online), Some(webhooks)) = (&online, &webhooks) {
@@ -181,6 +184,14 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Makes this the only server of these users. One that was told to stop has the time that it may take for that, and a
+/// second: whoever starts the next one need not wait for its end.
+async fn stake(config: &Config, shutdown_timeout: Duration) -> Result<Claim, StartError> {
+    let patience = shutdown_timeout + Duration::from_secs(1);
+    let staked = Claim::stake(UserFile::new(&config.users_file), patience).await;
+    staked.map_err(StartError::Claim)
+}
+
 /// The users, and the key of the first one if there were none.
 fn open_users(path: &Path) -> Result<(Arc<FileDirectory>, Option<ApiKey>), StartError> {
     let first_key = match FileDirectory::open(path) {
@@ -235,6 +246,7 @@ fn go_online(
     directory: &Arc<FileDirectory>,
     limits: &Limits,
     authenticator: Authenticator,
+    claim: Claim,
 ) -> Result<Online, UserFileError> {
     let users: Arc<dyn Directory> = Arc::clone(directory) as Arc<dyn Directory>;
     let hub = Hub::new(
@@ -247,7 +259,7 @@ fn go_online(
     // A task of its own, which is woken by nothing but news.
     let herald = Arc::clone(&hub);
     tokio::spawn(async move { herald.herald().await });
-    let keeper = Keeper::open(Arc::clone(&hub), &UserFile::new(&config.users_file))?;
+    let keeper = Keeper::open(Arc::clone(&hub), claim)?;
     expel(&hub, directory);
     let streams = Streams::new(
         Arc::clone(&hub),
@@ -411,6 +423,8 @@ fn program() -> String {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A file would grow beyond what is allowed. It has to be heard of, or it is the end; the write fails, which is enough.
+    _too_large: Signal,
 }
 
 impl Signals {
@@ -418,6 +432,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _too_large: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
 
@@ -434,6 +449,8 @@ impl Signals {
 pub enum StartError {
     /// There are no usable users.
     Users(UserFileError),
+    /// Another server has these users.
+    Claim(ClaimError),
     /// There is no such client bundle.
     ClientBundle(ClientBundleError),
     /// There can be no webhooks.
@@ -451,12 +468,15 @@ pub enum StartError {
     Output(io::Error),
     /// The system refuses something that every server needs.
     Runtime(io::Error),
+    /// The program itself is wrong, or was refused what it cannot do without. The log says more.
+    Panicked,
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Users(error) => error.fmt(f),
+            Self::Claim(error) => error.fmt(f),
             Self::ClientBundle(error) => write!(f, "CLIENT_BUNDLE_DIR: {error}"),
             Self::Webhooks(error) => write!(f, "WEBHOOK_URL: {error}"),
             Self::Origin(error) => write!(f, "SERVER_CORS_ALLOWED_ORIGINS cannot be used: {error}"),
@@ -479,7 +499,14 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
+            Self::Runtime(error) if error.kind() == io::ErrorKind::WouldBlock => write!(
+                f,
+                "cannot start another thread: {error}; allow it more memory or threads (ulimit -d, ulimit -u)"
+            ),
             Self::Runtime(error) => write!(f, "cannot start: {error}"),
+            Self::Panicked => {
+                f.write_str("it cannot go on; the log says where it panicked, and why")
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::error;
 use crate::{
+    presence::Now,
     server::{Answer, json},
     users::{ApiKey, Directory, Role, Timestamp, Unavailable, User, UserId},
 };
@@ -45,6 +46,12 @@ struct SeenBody<'a> {
     user: UserBody<'a>,
     /// In ms since 1970; none: never.
     last_seen: Option<u64>,
+}
+
+/// A time of the past. The clock may have been put back since it was written down, but then it may be the clock that is
+/// wrong, so what was written stays.
+fn past(ms: u64) -> u64 {
+    ms.min(Now::of_the_system().ms)
 }
 
 impl<'a> UserBody<'a> {
@@ -93,7 +100,7 @@ pub(super) async fn list(
     let users = users.iter().filter(|user| is_shown(user, Some(asker)));
     let users = users.map(|user| SeenBody {
         user: UserBody::of(user),
-        last_seen: last_seen.get(&user.id).copied(),
+        last_seen: last_seen.get(&user.id).copied().map(past),
     });
     Ok(json(StatusCode::OK, &users.collect::<Vec<_>>()))
 }
@@ -107,6 +114,7 @@ pub(super) async fn one(
 ) -> Result<Answer, Answer> {
     let user = shown(directory, Some(asker), id).await?;
     let user = UserBody::of(&user);
+    let last_seen = last_seen.map(past);
     Ok(json(StatusCode::OK, &SeenBody { user, last_seen }))
 }
 

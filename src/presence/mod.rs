@@ -7,11 +7,12 @@
 //! * [`Hub`]: the roster under a mutex, and the topic on which its changes go out. `clock` tells it the time.
 //!   An [`Observer`] hears of them within the program.
 //! * [`Lease`]: what is said without a socket. `feed`, [`Reader`], [`Mark`]: what is read without one.
-//! * [`Keeper`]: what outlives the server, in files beside that of the users.
+//! * [`Keeper`]: what outlives the server, in files beside that of the users, by a [`Claim`] that one server has at a time.
 //! * [`Gateway`]: GameVault's events, answered; the [`Namespace`](crate::socketio::Namespace) of the daemon, whose
 //!   sockets are [`Player`]s.
 
 mod activity;
+mod claim;
 mod clock;
 mod device;
 mod feed;
@@ -27,6 +28,7 @@ mod report;
 mod roster;
 
 pub use activity::{Activity, Doing, Published, State};
+pub use claim::{Claim, ClaimError};
 pub use feed::{Mark, NoMark, Reader};
 pub use gateway::Gateway;
 pub use hub::Hub;

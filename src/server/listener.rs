@@ -15,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,6 +41,9 @@ const BACKLOG: i32 = 4096;
 /// How long to leave the kernel alone when it has no descriptors left: one has to be closed first, and
 /// there is no event for that.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the log says so at most: while others come and go, one that is accepted means nothing.
+const EXHAUSTED_REMINDER: Duration = Duration::from_secs(60);
 
 /// Listens on `host`, or on all addresses, IPv6 and IPv4 alike; port 0 lets the kernel choose.
 ///
@@ -98,7 +101,7 @@ pub async fn serve<H: Handler>(
         .max_buf_size(limits.max_head_bytes)
         .max_headers(limits.max_headers);
     let mut shutdown = pin!(shutdown);
-    let mut exhausted = false;
+    let mut reminded: Option<Instant> = None;
     let places = Arc::new(Semaphore::new(
         limits.max_connections.min(Semaphore::MAX_PERMITS),
     ));
@@ -136,15 +139,16 @@ pub async fn serve<H: Handler>(
                 log::debug!("a connection was gone before it was accepted: {error}")
             }
             Err(error) => {
-                if !exhausted {
-                    log::error!("no connection can be accepted until others end: {error}");
+                if reminded.is_none_or(|at| at.elapsed() >= EXHAUSTED_REMINDER) {
+                    log::error!(
+                        "no connection can be accepted until others end: {error}. Whoever comes waits; \
+                         where descriptors are short, raise their limit (ulimit -n)"
+                    );
+                    reminded = Some(Instant::now());
                 }
-                exhausted = true;
                 sleep(EXHAUSTED_PAUSE).await;
-                continue;
             }
         }
-        exhausted = false;
     }
     drop(listener);
     stop.send_replace(());

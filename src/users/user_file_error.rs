@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
 
+use super::place::remedy;
 use super::user_file::MAX_FILE_BYTES;
 use super::{Broken, EditError};
 
@@ -87,20 +88,8 @@ impl fmt::Display for UserFileError {
                 write!(f, "cannot make the user file {}: {error}", path.display())
             }
             UserFileError::Io { path, doing, error } => {
-                write!(
-                    f,
-                    "cannot {doing} the user file {}: {error}",
-                    path.display()
-                )?;
-                match error.kind() {
-                    ErrorKind::ResourceBusy => {
-                        f.write_str(" (a file mounted alone cannot be replaced: mount its folder)")
-                    }
-                    ErrorKind::PermissionDenied => {
-                        f.write_str(" (it belongs to the user that runs the server)")
-                    }
-                    _ => Ok(()),
-                }
+                let (path, remedy) = (path.display(), remedy(error));
+                write!(f, "cannot {doing} the user file {path}: {error}{remedy}")
             }
         }
     }
