@@ -526,3 +526,32 @@ fn lines_that_are_lost_are_counted() {
     assert_eq!(refused + lost, FLOOD + 1);
     assert!(text.ends_with(" INFO  stopped\n"), "the last line is there");
 }
+
+/// Set for the program that panics: this one, once more.
+const TO_PANIC: &str = "ROLLCALL_TEST_TO_PANIC";
+
+#[test]
+fn a_panic_is_an_event_of_the_log() {
+    if std::env::var_os(TO_PANIC).is_some() {
+        rollcall::logger::start(log::LevelFilter::Error).expect("a log");
+        let panics = || panic!("\"as\" the\ntest\x1b[31m asked");
+        let thread = thread::Builder::new().spawn(panics);
+        assert!(thread.expect("a thread").join().is_err());
+        return;
+    }
+    let itself = std::env::current_exe().expect("a program");
+    let mut command = Command::new(itself);
+    command
+        .args(["--exact", "a_panic_is_an_event_of_the_log", "--nocapture"])
+        .env(TO_PANIC, "1")
+        .env("RUST_BACKTRACE", "1");
+    let ended = command.output().expect("this program, once more");
+    assert!(ended.status.success(), "{ended:?}");
+    let log = String::from_utf8(ended.stderr).expect("UTF-8");
+    let (time, what) = log.split_at(20);
+    assert!(time.ends_with('Z'), "{log}");
+    let place = " ERROR panicked at protocol-tests/daemon.rs:";
+    let text = ": \"as\" the\\ntest\\u{1b}[31m asked\n";
+    assert!(what.starts_with(place) && what.ends_with(text), "{log}");
+    assert_eq!(log.lines().count(), 1);
+}

@@ -12,11 +12,14 @@ use rollcall::{
     },
     presence::{Activity, Doing, Now, Published, Report, Roster, Rules, State},
     socketio::{self, SocketId, encode},
+    users::{FileDirectory, NoEntry, User},
 };
 use serde_json::value::RawValue;
 use std::{
-    env,
+    env, fs,
+    future::Future,
     hint::black_box,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -47,7 +50,7 @@ fn main() {
 
 type Bench = fn(usize);
 
-const BENCHES: [(&str, Bench); 8] = [
+const BENCHES: [(&str, Bench); 10] = [
     ("decode", decode),
     ("decode-payload", decode_payload),
     ("encode", encode_activity),
@@ -56,6 +59,8 @@ const BENCHES: [(&str, Bench); 8] = [
     ("report", report),
     ("roster", roster),
     ("fan-out", fan_out),
+    ("wrong-key", wrong_key),
+    ("nearly-right-key", nearly_right_key),
 ];
 
 /// One event, from the text of a frame to its arguments.
@@ -198,4 +203,49 @@ fn fan_out(times: usize) {
         topic.publish(frame.clone());
         drain(1);
     }
+}
+
+/// The key of a user.
+fn key(user: u64) -> String {
+    // Two neighbours have few digits in common, and one of them the last.
+    let digit = |place: u64| format!("{:x}", (user * 7 + place * (user % 13 + 1)) % 16);
+    let places = format!("{user:016x}")
+        .chars()
+        .map(String::from)
+        .collect::<Vec<_>>();
+    places.into_iter().chain((0..48).map(digit)).collect()
+}
+
+/// Shows a key that is nobody's to a directory of many users.
+fn show(shown: &str, times: usize) {
+    let record = |id: u64| {
+        let key = key(id);
+        format!(
+            r#"{{"id":{id},"username":"user{id}","api_key":"{key}","role":1,"activated":true}}"#
+        )
+    };
+    let users: Vec<_> = (1..=USERS).map(record).collect();
+    let file = env::temp_dir().join(format!("rollcall-instructions-{}", std::process::id()));
+    fs::write(&file, format!(r#"{{"users":[{}]}}"#, users.join(","))).expect("a file");
+    let directory = FileDirectory::open(&file);
+    fs::remove_file(&file).expect("a file");
+    let directory = directory.expect("users");
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        let found = pin!(User::by_key(&directory, black_box(shown))).poll(&mut context);
+        assert_eq!(found, Poll::Ready(Err(NoEntry::Unknown)));
+    }
+}
+
+/// A key of which nothing is right.
+fn wrong_key(times: usize) {
+    show(&"x".repeat(64), times);
+}
+
+/// A key of which all is right but the last digit.
+fn nearly_right_key(times: usize) {
+    let mut shown = key(USERS / 2);
+    shown.pop();
+    shown.push('x');
+    show(&shown, times);
 }

@@ -54,6 +54,12 @@ for (const name of names) {
   });
 }
 
+// However fast a peer's clock is, it cannot tell what is not there.
+test("a wrong key costs the same, however much of it is right", () => {
+  const difference = found["nearly-right-key"] / found["wrong-key"] - 1;
+  assert.ok(Math.abs(difference) < 0.01, `${(100 * difference).toFixed(2)} % more for one that is nearly right`);
+});
+
 test("instructions.json names what there is", () => {
   if (isAccepted) fs.writeFileSync(baselineFile, `${JSON.stringify({ compiler, instructions: found }, null, 2)}\n`);
   else assert.deepEqual(Object.keys(baseline.instructions), names);

@@ -19,7 +19,7 @@ use rollcall::{
         outbound::{Delivery, Inbox, Outbound},
     },
     presence::{
-        Activity, BadInterest, BadReport, Doing, Gateway, Hub, Interest, Intervals, Keeper,
+        Activity, BadInterest, BadReport, Claim, Doing, Gateway, Hub, Interest, Intervals, Keeper,
         MAX_DETAILS, MAX_WATCHED, Published, Rate, Report, Rules, State,
     },
     socketio::{Client, Settings, SocketId, SocketIo},
@@ -968,7 +968,11 @@ fn what_is_known_is_written_down_now_and_then() {
     };
     support::run(async move {
         let hub = Hub::new(16, Rules::default());
-        let keeper = Keeper::open(Arc::clone(&hub), &users).expect("a place for files");
+        let keeper = {
+            let claim = Claim::stake(users.clone(), std::time::Duration::ZERO).await;
+            let claim = claim.expect("no other server");
+            Keeper::open(Arc::clone(&hub), claim).expect("a place for files")
+        };
         // More often than by default, or the test would take minutes.
         let default = Intervals::default();
         assert_eq!(default.activities, std::time::Duration::from_secs(5));

@@ -2364,7 +2364,10 @@ fn the_kernel_takes_little_for_a_client_that_does_not_read() {
         }
         // The client's own kernel has half a megabyte of it, and the wire a batch.
         assert!(taken < 1_500_000, "{taken} bytes");
-        assert!(taken > 300_000, "only {taken} bytes: is it blocked by something else?");
+        assert!(
+            taken > 300_000,
+            "only {taken} bytes: is it blocked by something else?"
+        );
     });
 }
 

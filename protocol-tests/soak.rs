@@ -108,7 +108,9 @@ async fn soak(duration: Duration) {
         guests.spawn(guest.live(stopped.clone()));
     }
 
-    println!("| minute | RSS, KiB | descriptors | threads | sessions | done |\n|---|---|---|---|---|---|");
+    println!(
+        "| minute | RSS, KiB | descriptors | threads | sessions | done |\n|---|---|---|---|---|---|"
+    );
     show(0.0, before, 0, 0);
     let readings = watch_over(&daemon, duration, &tally).await;
     stop.send_replace(true);
@@ -116,7 +118,12 @@ async fn soak(duration: Duration) {
         guest.expect("a guest does not panic");
     }
     let trouble = tally.trouble.lock().expect("whole").take();
-    assert!(trouble.is_none(), "{}\n{}", trouble.unwrap_or_default(), daemon.log());
+    assert!(
+        trouble.is_none(),
+        "{}\n{}",
+        trouble.unwrap_or_default(),
+        daemon.log()
+    );
 
     // Those who went without a word are gone after their time.
     let open = || gauge::descriptors(pid);
@@ -137,7 +144,10 @@ async fn soak(duration: Duration) {
 
 /// How many sessions there are, as the server counts them.
 async fn sessions(daemon: &Daemon) -> usize {
-    let (status, metrics) = daemon.ask("GET", "/metrics", "", "").await.expect("metrics");
+    let (status, metrics) = daemon
+        .ask("GET", "/metrics", "", "")
+        .await
+        .expect("metrics");
     assert_eq!(status, 200, "{metrics}");
     let lines = metrics
         .lines()
@@ -189,7 +199,9 @@ fn judge(readings: &[(f64, Reading)], duration: Duration) {
     let warm = duration.as_secs_f64() / 60.0 / 4.0;
     let of = |number: fn(&Reading) -> f64| {
         let warm = readings.iter().filter(|(minutes, _)| *minutes >= warm);
-        let points: Vec<_> = warm.map(|(minutes, reading)| (*minutes, number(reading))).collect();
+        let points: Vec<_> = warm
+            .map(|(minutes, reading)| (*minutes, number(reading)))
+            .collect();
         Line::through(&points).expect("points enough")
     };
     let rss = of(|reading| reading.rss as f64);
@@ -199,14 +211,21 @@ fn judge(readings: &[(f64, Reading)], duration: Duration) {
         "a minute, from minute {warm:.1} on: RSS {:+.1} KiB (+-{:.1}), descriptors {:+.2} (+-{:.2}), threads {:+.2} (+-{:.2})",
         rss.slope, rss.error, descriptors.slope, descriptors.error, threads.slope, threads.error
     );
-    assert!(rss.slope <= FLAT, "it grows by {:.1} KiB a minute", rss.slope);
+    assert!(
+        rss.slope <= FLAT,
+        "it grows by {:.1} KiB a minute",
+        rss.slope
+    );
     println!("flat: at most {FLAT} KiB a minute");
 }
 
 #[test]
 fn a_line_has_the_slope_of_its_points() {
     let exact = Line::through(&[(0.0, 1.0), (1.0, 3.0), (4.0, 9.0)]).expect("points enough");
-    assert!((exact.slope - 2.0).abs() < 1e-9 && exact.error < 1e-9, "{exact:?}");
+    assert!(
+        (exact.slope - 2.0).abs() < 1e-9 && exact.error < 1e-9,
+        "{exact:?}"
+    );
     let zigzag: Vec<_> = (0..100_u32)
         .map(|x| (f64::from(x), f64::from(x % 2)))
         .collect();

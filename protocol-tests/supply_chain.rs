@@ -89,7 +89,9 @@ fn no_dependency_needs_a_newer_rust_than_is_promised() {
     );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    let ours = packages.iter().find(|package| package["name"] == "rollcall");
+    let ours = packages
+        .iter()
+        .find(|package| package["name"] == "rollcall");
     let promised = ours.unwrap()["rust_version"].as_str();
     let promised = version(promised.expect("Cargo.toml has a rust-version"));
     let mut count = 0;

@@ -801,6 +801,37 @@ fn concurrent_edits_lose_nothing_and_readers_never_see_half_a_file() -> TestResu
     Ok(())
 }
 
+#[test]
+fn what_is_not_finished_is_private_from_its_first_moment() {
+    let folder = Folder::with(alice_and_bob());
+    let file = UserFile::new(folder.file());
+    // So many that a draft takes its time.
+    edit(&file, |document| {
+        (0..2000).try_for_each(|number| document.add(&format!("u{number}"), Role::User).map(drop))
+    })
+    .expect("a change");
+    let draft = folder.0.join(".users.json.new");
+    let done = AtomicBool::new(false);
+    let seen = thread::scope(|scope| {
+        let looker = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(Ordering::Relaxed) {
+                if let Ok(metadata) = fs::metadata(&draft) {
+                    assert_eq!(metadata.mode() & 0o777, 0o600);
+                    seen += 1;
+                }
+            }
+            seen
+        });
+        for _ in 0..10 {
+            edit(&file, |document| document.rotate("bob")).expect("a change");
+        }
+        done.store(true, Ordering::Relaxed);
+        looker.join().expect("no panic")
+    });
+    assert!(seen > 0, "no draft was seen");
+}
+
 /// Everything that was logged in this program, by all tests.
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 

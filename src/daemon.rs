@@ -11,7 +11,7 @@ use crate::{
     https::{self, HttpsError, Term},
     logger,
     notify::Notifier,
-    presence::{Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
+    presence::{Claim, ClaimError, Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
     server::{
         self, Bounds, ClientBundle, ClientBundleError, Cors, Engine, Limits, Listener, Proxies,
         Settings, Tls,
@@ -31,7 +31,6 @@ use std::{
     future::pending,
     io,
     net::{IpAddr, SocketAddr},
-    panic,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -65,13 +64,11 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let config = config.clone();
     // A task of its own, so that whoever accepts a connection and whoever serves it need not wake each other.
     let serving = runtime.spawn(async move { serve(&config).await });
-    let outcome = runtime
-        .block_on(serving)
-        .unwrap_or_else(|error| panic::resume_unwind(error.into_panic()));
+    let outcome = runtime.block_on(serving);
     // Does not wait for a look at a user file on a disk that is gone.
     runtime.shutdown_background();
     log::logger().flush();
-    outcome
+    outcome.unwrap_or(Err(StartError::Panicked))
 }
 
 fn start_log(config: &Config) -> io::Result<()> {
@@ -123,6 +120,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         MetricsPlace::MainPort | MetricsPlace::Nowhere => None,
     };
     // Not before there is a place to listen: the first start prints its key only once.
+    let claim = match config.online_activities_disabled {
+        // Writes nothing down.
+        true => None,
+        false => Some(stake(config, limits.shutdown_timeout).await?),
+    };
     let (directory, first_key) = match database {
         Some(directory) => (directory, None),
         None => open_users(&config.users_file)?,
@@ -133,9 +135,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let tokens = tokens.map(|seed| Tokens::of_seed(seed.reveal()));
     let authenticator =
         Authenticator::new(Arc::clone(&directory), max_failures).take_tokens(tokens);
-    let online = match config.online_activities_disabled {
-        true => None,
-        false => Some(go_online(config, &directory, &limits, authenticator.clone()).await?),
+    let online = match claim {
+        None => None,
+        Some(claim) => {
+            Some(go_online(config, &directory, &limits, authenticator.clone(), claim).await?)
+        }
     };
     if let (Some(online), Some(webhooks)) = (&online, &webhooks) {
         online
@@ -252,6 +256,14 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Makes this the only server of these users. One that was told to stop has the time that it may take for that, and a
+/// second: whoever starts the next one need not wait for its end.
+async fn stake(config: &Config, shutdown_timeout: Duration) -> Result<Claim, StartError> {
+    let patience = shutdown_timeout + Duration::from_secs(1);
+    let staked = Claim::stake(UserFile::new(&config.users_file), patience).await;
+    staked.map_err(StartError::Claim)
+}
+
 /// The users of a GameVault, if that is what the operator wants. Waits for its database as long as it may.
 async fn open_users_elsewhere(config: &Config) -> Result<Option<Arc<dyn Directory>>, StartError> {
     let Some((place, timing)) = cli::database(config) else {
@@ -327,6 +339,7 @@ async fn go_online(
     directory: &Arc<dyn Directory>,
     limits: &Limits,
     authenticator: Authenticator,
+    claim: Claim,
 ) -> Result<Online, StartError> {
     let hub = Hub::new(
         RING,
@@ -338,7 +351,7 @@ async fn go_online(
     // A task of its own, which is woken by nothing but news.
     let herald = Arc::clone(&hub);
     tokio::spawn(async move { herald.herald().await });
-    let keeper = Keeper::open(Arc::clone(&hub), &UserFile::new(&config.users_file));
+    let keeper = Keeper::open(Arc::clone(&hub), claim);
     let keeper = keeper.map_err(StartError::Users)?;
     match directory.learn(hub.users()).await {
         Ok(()) => expel(&hub, &**directory),
@@ -571,6 +584,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// A file would grow beyond what is allowed. It has to be heard of, or it is the end; the write fails, which is enough.
+    _too_large: Signal,
 }
 
 impl Signals {
@@ -579,6 +594,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            _too_large: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
 
@@ -601,6 +617,8 @@ pub enum StartError {
     Users(UserFileError),
     /// The database with the users cannot be asked.
     Database(DatabaseError),
+    /// Another server has these users.
+    Claim(ClaimError),
     /// There is no such client bundle.
     ClientBundle(ClientBundleError),
     /// There can be no webhooks.
@@ -629,6 +647,8 @@ pub enum StartError {
     Output(io::Error),
     /// The system refuses something that every server needs.
     Runtime(io::Error),
+    /// The program itself is wrong, or was refused what it cannot do without. The log says more.
+    Panicked,
 }
 
 impl fmt::Display for StartError {
@@ -636,6 +656,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Users(error) => error.fmt(f),
             Self::Database(error) => error.fmt(f),
+            Self::Claim(error) => error.fmt(f),
             Self::ClientBundle(error) => write!(f, "CLIENT_BUNDLE_DIR: {error}"),
             Self::Webhooks(error) => write!(f, "WEBHOOK_URL: {error}"),
             Self::Origin(error) => write!(f, "SERVER_CORS_ALLOWED_ORIGINS cannot be used: {error}"),
@@ -671,7 +692,14 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
+            Self::Runtime(error) if error.kind() == io::ErrorKind::WouldBlock => write!(
+                f,
+                "cannot start another thread: {error}; allow it more memory or threads (ulimit -d, ulimit -u)"
+            ),
             Self::Runtime(error) => write!(f, "cannot start: {error}"),
+            Self::Panicked => {
+                f.write_str("it cannot go on; the log says where it panicked, and why")
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Whoever logs waits for nobody: lines go into a buffer, and a thread of its own writes them. If nobody reads
 //! standard error, the buffer fills, lines are lost, and the log says how many as soon as it can.
+//!
+//! Panics are events, too.
 
 use log::{
     Level, LevelFilter, Log, Metadata, Record,
@@ -9,9 +11,10 @@ use log::{
 };
 use serde_json::{Map, json};
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, Write},
     mem,
+    panic::{self, PanicHookInfo},
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -136,7 +139,32 @@ impl Waiting {
 
 fn line(level: Level, what: &fmt::Arguments<'_>) -> String {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
-    format!("{now} {level:<5} {what}\n")
+    let mut line = OneLine(format!("{now} {level:<5} "));
+    // What fails half way is logged half.
+    let _cut_short = line.write_fmt(*what);
+    line.0.push('\n');
+    line.0
+}
+
+/// A line that stays one, whatever a peer or a file has put into it: nothing in it looks like another event, or is a
+/// command to a terminal.
+struct OneLine(String);
+
+impl fmt::Write for OneLine {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // As nearly all is.
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        for character in text.chars() {
+            match character {
+                '"' | '\'' | '\\' => self.0.push(character),
+                _ => self.0.extend(character.escape_debug()),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A line of JSON: `time`, `level`, `message`, and what was said of it by name.
@@ -198,7 +226,22 @@ impl VisitValue<'_> for Detail {
     }
 }
 
-/// Logs what is at least as important as `level`, as text or `as_json`. The first call counts, later ones only set the level and the format.
+/// Says what has panicked, and where.
+///
+/// Not how it came there: to find out takes memory, and where there is none left std, which has taken a lock for it, waits
+/// for ever to say so.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let what = panic.payload_as_str().unwrap_or("it did not say why");
+    match panic.location() {
+        Some(place) => log::error!("panicked at {place}: {what}"),
+        None => log::error!("panicked: {what}"),
+    }
+    // What comes next may be the end.
+    log::logger().flush();
+}
+
+/// Logs what is at least as important as `level`, and panics, as text or `as_json`. The first call counts, later ones only set the
+/// level and the format.
 ///
 /// # Errors
 /// The system has no thread for it.
@@ -208,6 +251,7 @@ pub fn start(level: LevelFilter, as_json: bool) -> io::Result<()> {
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(|| LOGGER.write_for_ever())?;
+        panic::set_hook(Box::new(log_panic));
     }
     log::set_max_level(level);
     Ok(())

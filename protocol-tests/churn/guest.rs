@@ -252,10 +252,7 @@ impl Guest {
         has(&[200], http.ask("PUT", mine, &self.key, &body).await?)?;
         self.rest().await;
         if self.random.chance(70) {
-            has(
-                &[200, 204],
-                http.ask("DELETE", mine, &self.key, "").await?,
-            )?;
+            has(&[200, 204], http.ask("DELETE", mine, &self.key, "").await?)?;
         }
         Ok(())
     }

@@ -49,7 +49,6 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () =>
 
 export class Server {
   #binary;
-  #within;
   #child;
   #credentials = {};
   #closed;
@@ -65,7 +64,8 @@ export class Server {
   /** Users are names, or `{name, role, activated, deleted_at}`; they get the ids 1, 2, 3 and so on. `within` is a command that runs another. */
   constructor({ users = ["alice", "bob", "carol"], env = {}, program = binary, within = [] } = {}) {
     this.#binary = program();
-    this.#within = within;
+    /** What it is run by. */
+    this.within = within;
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "rollcall-"));
     this.usersFile = path.join(this.folder, "users.json");
     const rows = users.map((user, index) => {
@@ -117,14 +117,25 @@ export class Server {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** The files and connections that it has open. */
   descriptors() {
-    return fs.readdirSync(`/proc/${this.#child.pid}/fd`).length;
+    return fs.readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** The time of a processor that it has taken, in ms. */
+  processorTime() {
+    // Behind the name, which may have anything in it, the fields 14 and 15, in hundredths of a second.
+    const fields = fs.readFileSync(`/proc/${this.pid}/stat`, "utf8").split(") ")[1].split(" ");
+    return 10 * (Number(fields[11]) + Number(fields[12]));
   }
 
   /** Its memory, in KiB. */
   memory() {
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${this.#child.pid}/status`, "utf8"))[1]);
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${this.pid}/status`, "utf8"))[1]);
   }
 
   /** Calls `meanwhile` while the program does nothing: what comes then, it finds all at once. */
@@ -139,7 +150,7 @@ export class Server {
 
   async start() {
     assert.equal(this.#child, undefined, "it runs already");
-    const [command, ...args] = [...this.#within, this.#binary];
+    const [command, ...args] = [...this.within, this.#binary];
     const child = spawn(command, args, { ...this.#credentials, cwd: this.folder, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     this.#closed = once(child, "close");
@@ -216,22 +227,29 @@ export class Server {
   }
 
   /** `rollcall ARGS…` beside the running server, on the same users; the caller speaks to it. */
-  spawn(args) {
-    const child = spawn(this.#binary, args, { cwd: this.folder, env: this.#env, stdio: ["pipe", "pipe", "pipe"] });
+  spawn(args, around = []) {
+    const [command, ...rest] = [...around, this.#binary, ...args];
+    const child = spawn(command, rest, { ...this.#credentials, cwd: this.folder, env: this.#env, stdio: ["pipe", "pipe", "pipe"] });
     running.add(child);
     child.once("close", () => running.delete(child));
     return child;
   }
 
+  /** `rollcall ARGS…`, to its end: `{code, signal, said}`. `within` is a command that runs another. */
+  async run(args, { within: around = [] } = {}) {
+    const child = this.spawn(args, around);
+    child.stdin.end();
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (said += text));
+    const [code, signal] = await within(10_000, `rollcall ${args.join(" ")}`, once(child, "close")).finally(() => child.kill("SIGKILL"));
+    return { code, signal, said };
+  }
+
   /** `rollcall ARGS…`, which must end well; what it said. */
   async command(...args) {
-    const child = this.spawn(args);
-    child.stdin.end();
-    let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
-    const [code] = await within(10_000, `rollcall ${args.join(" ")}`, once(child, "close")).finally(() => child.kill("SIGKILL"));
-    assert.equal(code, 0, `rollcall ${args.join(" ")} ended with ${code}: ${output}`);
-    return output;
+    const { code, said } = await this.run(args);
+    assert.equal(code, 0, `rollcall ${args.join(" ")} ended with ${code}: ${said}`);
+    return said;
   }
 
   /** Waits until the log says something, behind the first `from` characters. */

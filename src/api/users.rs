@@ -2,6 +2,7 @@
 
 use super::error;
 use crate::{
+    presence::Now,
     server::{Answer, Denied, json},
     users::{ApiKey, Directory, Role, Timestamp, Unavailable, User, UserId},
 };
@@ -45,6 +46,12 @@ pub(super) struct SeenBody<'a> {
     user: UserBody<'a>,
     /// In ms since 1970; none: never.
     last_seen: Option<u64>,
+}
+
+/// A time of the past. The clock may have been put back since it was written down, but then it may be the clock that is
+/// wrong, so what was written stays.
+fn past(ms: u64) -> u64 {
+    ms.min(Now::of_the_system().ms)
 }
 
 impl<'a> UserBody<'a> {
@@ -103,7 +110,7 @@ pub(super) async fn list(
 ) -> Result<Answer, Answer> {
     let users = directory.all().await.map_err(|error| unavailable(&error))?;
     let users = users.iter().filter(|user| is_shown(user, Some(asker)));
-    let users = users.map(|user| SeenBody::of(user, last_seen.get(&user.id).copied()));
+    let users = users.map(|user| SeenBody::of(user, last_seen.get(&user.id).copied().map(past)));
     Ok(json(StatusCode::OK, &users.collect::<Vec<_>>()))
 }
 
@@ -115,7 +122,10 @@ pub(super) async fn one(
     last_seen: Option<u64>,
 ) -> Result<Answer, Answer> {
     let user = shown(directory, Some(asker), id).await?;
-    Ok(json(StatusCode::OK, &SeenBody::of(&user, last_seen)))
+    Ok(json(
+        StatusCode::OK,
+        &SeenBody::of(&user, last_seen.map(past)),
+    ))
 }
 
 /// The user of this id, if it exists, and `asker` may see it; none is a stranger.

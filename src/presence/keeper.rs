@@ -4,7 +4,7 @@
 //! each user was seen last. Neither is ever in the way: a file that cannot be read costs its history, and one that cannot
 //! be written is tried again.
 
-use super::{Activity, Doing, Hub, Report};
+use super::{Activity, Claim, Doing, Hub, Report};
 use crate::{
     socketio::SocketId,
     users::{SideFile, UserFile, UserFileError, UserId},
@@ -43,6 +43,8 @@ pub struct Keeper {
     hub: Arc<Hub>,
     activities: Arc<Kept>,
     last_seen: Arc<Kept>,
+    /// Nobody else writes there meanwhile.
+    _claim: Claim,
 }
 
 /// A file, and what it says.
@@ -62,6 +64,9 @@ struct Written {
     complaint: Option<String>,
 }
 
+/// The file of what everyone knew.
+pub(super) const ACTIVITIES: &str = "activities";
+
 impl Keeper {
     /// Tells `hub` when users were seen last, and no more: nothing is to happen any more, and nothing to be written.
     ///
@@ -73,15 +78,17 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tells `hub` what was written down beside the user file.
+    /// Tells `hub` what was written down beside the user file that `claim` is for.
     ///
     /// # Errors
     /// There is no place for such files.
-    pub fn open(hub: Arc<Hub>, users: &UserFile) -> Result<Self, UserFileError> {
+    pub fn open(hub: Arc<Hub>, claim: Claim) -> Result<Self, UserFileError> {
+        let users = claim.users();
         let keeper = Self {
             hub,
-            activities: Kept::beside(users, "activities", "who was online, busy or playing")?,
+            activities: Kept::beside(users, ACTIVITIES, "who was online, busy or playing")?,
             last_seen: Kept::last_seen(users)?,
+            _claim: claim,
         };
         if let Some(saved) = keeper.activities.read(parse_activities) {
             keeper.hub.restore(saved);
@@ -156,7 +163,10 @@ impl Kept {
         });
         match read {
             Ok(read) => read.map(|(said, text)| {
-                self.lock().text = text;
+                // One that others may read is written anew at the next occasion, and is private then.
+                if self.file.is_private() {
+                    self.lock().text = text;
+                }
                 said
             }),
             Err(error) => {
@@ -186,6 +196,9 @@ impl Kept {
         let mut written = self.lock();
         match outcome {
             Ok(()) => {
+                if written.complaint.is_some() {
+                    log::info!("{} is written again", self.file.path().display());
+                }
                 let complaint = None;
                 *written = Written { text, complaint };
             }
@@ -193,7 +206,11 @@ impl Kept {
                 let complaint = Some(error.to_string());
                 if written.complaint != complaint {
                     let (path, what) = (self.file.path().display(), self.what);
-                    log::warn!("{path} cannot be written, so a restart forgets {what}: {error}");
+                    let remedy = SideFile::remedy(&error);
+                    log::warn!(
+                        "{path} cannot be written, so a restart forgets {what}: {error}{remedy}. It is tried again \
+                         until it can"
+                    );
                     written.complaint = complaint;
                 }
             }

@@ -8,12 +8,13 @@
 //!   An [`Observer`] hears of them within the program.
 //! * [`Lease`]: what is said without a socket. `feed`, [`Reader`], [`Mark`]: what is read without one.
 //! * [`ClientEvent`], [`ServerEvent`]: the events. `answer`: what some of them are answered.
-//! * [`Keeper`]: what outlives the server, in files beside that of the users.
+//! * [`Keeper`]: what outlives the server, in files beside that of the users, by a [`Claim`] that one server has at a time.
 //! * [`Gateway`]: GameVault's events, answered; the [`Namespace`](crate::socketio::Namespace) of the daemon, whose
 //!   sockets are [`Player`]s. [`Tally`]: what it and the hub have counted, with a [`Histogram`] of how long news takes.
 
 mod activity;
 mod answer;
+mod claim;
 mod clock;
 mod device;
 mod events;
@@ -33,6 +34,7 @@ mod tally;
 
 pub use activity::{Activity, Doing, Published, State};
 pub use answer::{Accepted, Done, Exception, MAX_ECHO_BYTES, Place, Rejected};
+pub use claim::{Claim, ClaimError};
 pub use events::{ClientEvent, ServerEvent};
 pub use feed::{Mark, NoMark, Reader};
 pub use gateway::Gateway;

@@ -178,10 +178,12 @@ impl Roster {
     /// What was known when the server went down, as if everyone had been lost at `now`. For an empty roster.
     pub fn restore(&mut self, now: Now, saved: impl IntoIterator<Item = Activity>) {
         let until = now.instant + self.rules.grace;
-        for activity in saved {
+        for mut activity in saved {
             let Some(doing) = activity.doing.clone() else {
                 continue;
             };
+            // The clock may have been put back since.
+            activity.since = activity.since.min(now.ms);
             let user = self.users.entry(activity.user_id).or_default();
             user.devices.push(Device {
                 holder: Holder::Lost { at: 0, until },

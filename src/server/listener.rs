@@ -20,7 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -46,6 +46,9 @@ const BACKLOG: i32 = 4096;
 /// How long to leave the kernel alone when it has no descriptors left: one has to be closed first, and
 /// there is no event for that.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the log says so at most: while others come and go, one that is accepted means nothing.
+const EXHAUSTED_REMINDER: Duration = Duration::from_secs(60);
 
 /// Listens on `host`, or on all addresses, IPv6 and IPv4 alike; port 0 lets the kernel choose.
 ///
@@ -174,7 +177,7 @@ impl<H: Handler> Site<H> {
         if let Err(error) = bound_unsent(&listener.tcp, self.bounds.max_unsent_bytes) {
             log::warn!("slow clients may cost the kernel more memory than they should: {error}");
         }
-        let mut exhausted = false;
+        let mut reminded: Option<Instant> = None;
         loop {
             match listener.tcp.accept().await {
                 Ok((stream, peer)) => self.open(stream, peer, listener.tls.as_deref()),
@@ -182,15 +185,16 @@ impl<H: Handler> Site<H> {
                     log::debug!("a connection was gone before it was accepted: {error}")
                 }
                 Err(error) => {
-                    if !exhausted {
-                        log::error!("no connection can be accepted until others end: {error}");
+                    if reminded.is_none_or(|at| at.elapsed() >= EXHAUSTED_REMINDER) {
+                        log::error!(
+                            "no connection can be accepted until others end: {error}. Whoever comes waits; \
+                             where descriptors are short, raise their limit (ulimit -n)"
+                        );
+                        reminded = Some(Instant::now());
                     }
-                    exhausted = true;
                     sleep(EXHAUSTED_PAUSE).await;
-                    continue;
                 }
             }
-            exhausted = false;
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Place {
     /// What the content is written to before it takes the target's name. One name is enough, as
     /// there is only one writer at a time.
     draft: PathBuf,
-    pub(super) lock: PathBuf,
+    lock: PathBuf,
 }
 
 impl Place {
@@ -58,6 +58,18 @@ impl Place {
         written
     }
 
+    /// The lock of those who write the target. It stays: removing it would let two lock two different files.
+    pub(super) fn open_lock(&self) -> io::Result<File> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(PRIVATE_FILE)
+            .open(&self.lock)?;
+        self.give_to_owner(&file)?;
+        Ok(file)
+    }
+
     /// The new name is in the folder; only after this does it survive a power failure.
     pub(super) fn make_durable(&self) -> io::Result<()> {
         File::open(&self.folder)?.sync_all()
@@ -85,6 +97,20 @@ impl Place {
                 Ok(())
             }
         }
+    }
+}
+
+/// What to do about a file that cannot be written, behind what the system says; empty where that says it all.
+pub(super) fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ResourceBusy => " (a file mounted alone cannot be replaced: mount its folder)",
+        ErrorKind::PermissionDenied => {
+            " (it and its folder must belong to the user that runs the server)"
+        }
+        ErrorKind::ReadOnlyFilesystem => " (its folder must be somewhere that can be written to)",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => " (make room where its folder is)",
+        ErrorKind::FileTooLarge => " (files must be allowed to be larger: ulimit -f)",
+        _ => "",
     }
 }
 

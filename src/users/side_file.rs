@@ -1,16 +1,17 @@
 //! A side file: what the server notes for itself beside the user file, `users.activities.json` beside `users.json`.
 //!
-//! It is replaced as the user file is: a reader finds the old one or the new one, whole. Nobody else writes it, so there
-//! is no lock.
+//! It is replaced as the user file is: a reader finds the old one or the new one, whole. The user file has many writers,
+//! who take turns; a side file has one, who holds the lock beside it from its start to its end.
 
 use super::{
     UserFile, UserFileError,
-    place::{Place, Replace},
+    place::{self, PRIVATE_FILE, Place, Replace},
     user_file::MAX_FILE_BYTES,
 };
 use std::{
     fs::{self, File},
     io::{self, ErrorKind, Read},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
@@ -33,6 +34,25 @@ impl SideFile {
     /// Its name.
     pub fn path(&self) -> &Path {
         &self.place.target
+    }
+
+    /// The lock of whoever writes it, not locked yet. Blocks.
+    ///
+    /// # Errors
+    /// There is none, and none can be made.
+    pub fn open_lock(&self) -> io::Result<File> {
+        self.place.open_lock()
+    }
+
+    /// Whether only its owner may look at it, as with all that was written here. Blocks.
+    pub fn is_private(&self) -> bool {
+        let metadata = fs::metadata(self.path());
+        metadata.is_ok_and(|metadata| metadata.mode() & 0o777 & !PRIVATE_FILE == 0)
+    }
+
+    /// What to do about an error of [`SideFile::replace`], behind its own text; empty where that says it all.
+    pub fn remedy(error: &io::Error) -> &'static str {
+        place::remedy(error)
     }
 
     /// What it says; none: there is none. Blocks.

@@ -2,15 +2,14 @@
 //!
 //! Readers need no lock: a file is only ever replaced by renaming a complete one over it. Writers
 //! hold an advisory lock on a sibling, `users.json.lock`, from reading to renaming, so that command
-//! lines at the same time lose nothing. The lock file stays: removing it would let two writers lock
-//! two different files.
+//! lines at the same time lose nothing.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::place::{PRIVATE_FILE, Place, Replace};
+use super::place::{Place, Replace};
 use super::{ApiKey, Document, Role, UserFileError};
 
 /// A larger file is not read: at some 200 bytes a user this is 300,000 users, and more likely the
@@ -212,14 +211,7 @@ impl UserFile {
     /// Waits until no other writer is at work. The lock ends with the file returned.
     fn lock(&self, place: &Place) -> Result<File, UserFileError> {
         let failed = |error| self.failed("lock", error);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(PRIVATE_FILE)
-            .open(&place.lock)
-            .map_err(failed)?;
-        place.give_to_owner(&file).map_err(failed)?;
+        let file = place.open_lock().map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(file)
     }

@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
 
+use super::place::remedy;
 use super::user_file::MAX_FILE_BYTES;
 use super::{Broken, EditError};
 
@@ -87,25 +88,8 @@ impl fmt::Display for UserFileError {
                 write!(f, "cannot make the user file {}: {error}", path.display())
             }
             UserFileError::Io { path, doing, error } => {
-                write!(
-                    f,
-                    "cannot {doing} the user file {}: {error}",
-                    path.display()
-                )?;
-                match error.kind() {
-                    ErrorKind::ResourceBusy => {
-                        f.write_str(" (a file mounted alone cannot be replaced: mount its folder)")
-                    }
-                    ErrorKind::PermissionDenied => f.write_str(
-                        ": it and its folder must belong to the user that runs the server (`chown`), or USERS_FILE must name another place",
-                    ),
-                    ErrorKind::ReadOnlyFilesystem => f.write_str(
-                        ": its folder must be one that can be written, such as a volume; mount one there, or let USERS_FILE name one",
-                    ),
-                    ErrorKind::NotADirectory => f.write_str(": let USERS_FILE name a file in a folder"),
-                    ErrorKind::StorageFull => f.write_str(": make room there"),
-                    _ => Ok(()),
-                }
+                let (path, remedy) = (path.display(), remedy(error));
+                write!(f, "cannot {doing} the user file {path}: {error}{remedy}")
             }
         }
     }
