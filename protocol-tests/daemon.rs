@@ -533,7 +533,7 @@ const TO_PANIC: &str = "ROLLCALL_TEST_TO_PANIC";
 #[test]
 fn a_panic_is_an_event_of_the_log() {
     if std::env::var_os(TO_PANIC).is_some() {
-        rollcall::logger::start(log::LevelFilter::Error).expect("a log");
+        rollcall::logger::start(log::LevelFilter::Error, false).expect("a log");
         let panics = || panic!("\"as\" the\ntest\x1b[31m asked");
         let thread = thread::Builder::new().spawn(panics);
         assert!(thread.expect("a thread").join().is_err());

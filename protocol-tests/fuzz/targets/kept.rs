@@ -4,8 +4,9 @@
 //! An input is both files, divided by a zero.
 
 use super::{Target, fixtures};
+use futures_util::FutureExt;
 use rollcall::{
-    presence::{Hub, Keeper, Rate, Rules},
+    presence::{Claim, Hub, Keeper, Rate, Rules},
     users::UserFile,
 };
 use std::{
@@ -106,7 +107,9 @@ fn start() -> Arc<Hub> {
     };
     let hub = Hub::new(16, rules);
     let users = UserFile::new(folder().join("users.json"));
-    Keeper::open(Arc::clone(&hub), &users).expect("there is a place for files");
+    let staked = Claim::stake(users, Duration::ZERO).now_or_never();
+    let claim = staked.expect("nobody waits").expect("no other server");
+    Keeper::open(Arc::clone(&hub), claim).expect("there is a place for files");
     hub
 }
 
