@@ -129,6 +129,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         Some(directory) => (directory, None),
         None => open_users(&config.users_file)?,
     };
+    claim.iter().for_each(Claim::warn_if_unlocked);
 
     let max_failures = at_most(config.max_failures_per_minute);
     let tokens = config.auth_seed.as_ref();

@@ -19,8 +19,9 @@ use tokio::{task, time::timeout};
 #[derive(Debug)]
 pub struct Claim {
     users: UserFile,
-    /// None: there can be no lock here.
-    _lock: Option<File>,
+    /// An error: there can be no lock here.
+    lock: io::Result<File>,
+    lock_path: PathBuf,
 }
 
 impl Claim {
@@ -34,20 +35,27 @@ impl Claim {
     pub async fn stake(users: UserFile, patience: Duration) -> Result<Self, ClaimError> {
         let file = SideFile::beside(&users, ACTIVITIES).map_err(ClaimError::NoPlace)?;
         let lock = match lock(&file, patience).await {
-            Ok(Some(lock)) => Some(lock),
+            Ok(Some(lock)) => Ok(lock),
             Ok(None) => {
                 let path = users.path().to_owned();
                 return Err(ClaimError::Taken { path });
             }
-            Err(error) => {
-                let path = file.path().display();
-                log::warn!(
-                    "{path} cannot be locked, so nobody would notice a second server: {error}"
-                );
-                None
-            }
+            Err(error) => Err(error),
         };
-        Ok(Self { users, _lock: lock })
+        let lock_path = file.path().to_owned();
+        Ok(Self {
+            users,
+            lock,
+            lock_path,
+        })
+    }
+
+    /// Tells the log if there can be no lock here. Not by itself: who cannot start for the same reason says so in one line.
+    pub fn warn_if_unlocked(&self) {
+        if let Err(error) = &self.lock {
+            let path = self.lock_path.display();
+            log::warn!("{path} cannot be locked, so nobody would notice a second server: {error}");
+        }
     }
 
     /// The user file that it is for.
