@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! * `parse`: [`parse`], from words to a command. `help`: what `--help` says, in general and of each command.
+//! * `parse`: [`parse()`], from words to a command. `help`: what `--help` says, in general and of each command.
 //! * `check`: `rollcall check`.
 //! * `database`: GameVault's database, as the settings have it.
 //! * `users`: [`run_users`], `rollcall users …`.

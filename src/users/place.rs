@@ -105,9 +105,14 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::ResourceBusy => " (a file mounted alone cannot be replaced: mount its folder)",
         ErrorKind::PermissionDenied => {
-            " (it and its folder must belong to the user that runs the server)"
+            ": it and its folder must belong to the user that runs the server (`chown`), or USERS_FILE must name another place"
         }
-        ErrorKind::ReadOnlyFilesystem => " (its folder must be somewhere that can be written to)",
+        ErrorKind::ReadOnlyFilesystem => {
+            ": its folder must be one that can be written, such as a volume; mount one there, or let USERS_FILE name one"
+        }
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            ": let USERS_FILE name a file in a folder"
+        }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => " (make room where its folder is)",
         ErrorKind::FileTooLarge => " (files must be allowed to be larger: ulimit -f)",
         _ => "",
