@@ -47,7 +47,11 @@ impl Figure {
     /// With its unit.
     pub fn show(self, value: f64) -> String {
         match self {
-            Self::Start | Self::Binary | Self::HerdBefore | Self::HerdPeak | Self::OverloadGrowth => {
+            Self::Start
+            | Self::Binary
+            | Self::HerdBefore
+            | Self::HerdPeak
+            | Self::OverloadGrowth => {
                 format!("{:.1} MB", value / 1e6)
             }
             Self::IdleClient | Self::BetweenPolls | Self::HeldPoll | Self::DeafClient => {

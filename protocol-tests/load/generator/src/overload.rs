@@ -57,13 +57,8 @@ impl Bench<'_> {
     pub fn overload(&mut self, clients: usize, excess: Excess) -> io::Result<()> {
         let kind = Kind::Rollcall;
         let users = 2 * clients;
-        let server = Server::start_with(
-            kind,
-            self.programs,
-            self.users.path(users)?,
-            users,
-            &PINGS,
-        )?;
+        let server =
+            Server::start_with(kind, self.programs, self.users.path(users)?, users, &PINGS)?;
         let mut swarm = Swarm::new(server.address)?;
         let (members, newcomers) = self.users.keys(users).split_at(clients);
         swarm.connect(members, Means::WebSocket, false)?;
@@ -78,7 +73,9 @@ impl Bench<'_> {
             let (mut latencies, complete) = told.latencies(&mut swarm, clients);
             let late = quantile(&mut latencies, 99);
             let percent = 100.0 * complete;
-            println!("  {rate:.0} changes a second: {percent:.1} % are known to all, nearly all of them after {late:.0} ms");
+            println!(
+                "  {rate:.0} changes a second: {percent:.1} % are known to all, nearly all of them after {late:.0} ms"
+            );
             if complete < 1.0 || late > IN_TIME_MS || rate > 100_000.0 {
                 break;
             }
@@ -103,7 +100,11 @@ impl Bench<'_> {
         let spent = (server.cpu()? - cpu).as_secs_f64() / told.took.as_secs_f64();
         busy.warn_if_bottleneck(&swarm, "overload", kind);
         let sent = told.set_at.len();
-        println!("  overload: {sent} changes in {:.1?}, {:.0} % of a processor", told.took, 100.0 * spent);
+        println!(
+            "  overload: {sent} changes in {:.1?}, {:.0} % of a processor",
+            told.took,
+            100.0 * spent
+        );
         let over = Instant::now();
         let back = loop {
             let listeners = swarm.len();
@@ -118,7 +119,12 @@ impl Bench<'_> {
         let mut waited = std::mem::take(&mut arrivals.waited);
         self.note(kind, clients, Figure::OverloadBack, back.as_secs_f64());
         self.note(kind, clients, Figure::OverloadGrowth, peak - before as f64);
-        self.note(kind, clients, Figure::OverloadNewcomer, quantile(&mut waited, 99));
+        self.note(
+            kind,
+            clients,
+            Figure::OverloadNewcomer,
+            quantile(&mut waited, 99),
+        );
 
         // Everyone says something once more, and everyone has to know it, newcomers too.
         let listeners = swarm.len();
@@ -279,5 +285,8 @@ impl<'a> Arrivals<'a> {
 fn quantile(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);
-    values.get(last * percent / 100).copied().unwrap_or(f64::NAN)
+    values
+        .get(last * percent / 100)
+        .copied()
+        .unwrap_or(f64::NAN)
 }
