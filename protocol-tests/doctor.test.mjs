@@ -214,9 +214,10 @@ describe("doctor", { concurrency: 3 }, () => {
 
   ill("fail polling-broken", { answer: (request, response) => request.method === "POST" && response.writeHead(405).end(HTML) });
   test("not-sticky", async (t) => {
-    const users = { USERS_FILE: server.usersFile };
-    const other = await Server.start({ env: users });
+    const other = new Server();
     t.after(() => other.remove());
+    fs.copyFileSync(server.usersFile, other.usersFile);
+    await other.start();
     let turn = 0;
     const url = await proxy(t, server.port, { target: () => [server.port, other.port][turn++ % 2] });
     const text = await finds("fail not-sticky", url, { key });
