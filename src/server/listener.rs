@@ -174,9 +174,6 @@ impl<H: Handler> Site<H> {
 
     /// Accepts for ever.
     async fn accept(&self, listener: Listener) {
-        if let Err(error) = bound_unsent(&listener.tcp, self.bounds.max_unsent_bytes) {
-            log::warn!("slow clients may cost the kernel more memory than they should: {error}");
-        }
         let mut reminded: Option<Instant> = None;
         loop {
             match listener.tcp.accept().await {
@@ -203,6 +200,9 @@ impl<H: Handler> Site<H> {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{peer}: small packets may be delayed: {error}");
+        }
+        if let Err(error) = bound_unsent(&stream, self.bounds.max_unsent_bytes) {
+            log::debug!("{peer}: the kernel may take more for it than it should: {error}");
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             log::info!("{peer} is turned away: 503 there are as many connections as there may be");
@@ -319,15 +319,15 @@ fn reached_by(error: &hyper::Error) -> Option<Limit> {
     (cause.kind() == io::ErrorKind::TimedOut).then_some(Limit::WriteTimeout)
 }
 
-/// Connections have this from their listener.
+/// Not by way of the listener: who came before that was told would have no bound.
 #[cfg(target_os = "linux")]
-fn bound_unsent(listener: &TcpListener, bytes: u32) -> io::Result<()> {
-    SockRef::from(listener).set_tcp_notsent_lowat(bytes)
+fn bound_unsent(stream: &TcpStream, bytes: u32) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_notsent_lowat(bytes)
 }
 
 /// Others have no such bound, or another way to it.
 #[cfg(not(target_os = "linux"))]
-fn bound_unsent(_listener: &TcpListener, _bytes: u32) -> io::Result<()> {
+fn bound_unsent(_stream: &TcpStream, _bytes: u32) -> io::Result<()> {
     Ok(())
 }
 
