@@ -32,8 +32,9 @@ use rollcall::users::{
 use serde_json::{Value, json};
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
-    process::Command,
+    process::{Command, Output},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -773,6 +774,15 @@ fn a_file_that_a_crash_has_left_is_not_repaired() {
 
 /// It does not start, and `check` does not pass: one line, which begins with the setting.
 fn is_refused(variables: &[(String, String)], setting: &str, says: &str) {
+    is_refused_to(output, variables, setting, says);
+}
+
+fn is_refused_to(
+    output: fn(&[(String, String)], &[&str]) -> Output,
+    variables: &[(String, String)],
+    setting: &str,
+    says: &str,
+) {
     for arguments in [&[][..], &["check"]] {
         let ended = output(variables, arguments);
         let said = String::from_utf8(ended.stderr).expect("text");
@@ -787,6 +797,28 @@ fn is_refused(variables: &[(String, String)], setting: &str, says: &str) {
         assert_eq!(complaints.count(), 1, "{said}");
         assert!(!said.contains("something long and random"), "a password");
     }
+}
+
+/// What the program says to a user whom a file's mode keeps out, as it does not keep out root.
+fn output_of_anyone(variables: &[(String, String)], arguments: &[&str]) -> Output {
+    let id = Command::new("id").arg("-u").output().expect("id");
+    if id.stdout != b"0\n" {
+        return output(variables, arguments);
+    }
+    let folder = Folder::new();
+    Command::new("setpriv")
+        .args([
+            "--inh-caps=-all",
+            "--bounding-set=-dac_override,-dac_read_search",
+        ])
+        .arg(env!("CARGO_BIN_EXE_rollcall"))
+        .args(arguments)
+        .env_clear()
+        .env("SERVER_PORT", "0")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .current_dir(&folder.0)
+        .output()
+        .expect("setpriv")
 }
 
 fn changed(variables: &[(String, String)], name: &str, value: &str) -> Vec<(String, String)> {
@@ -815,6 +847,13 @@ fn what_is_wrong_with_a_sqlite_file_is_said_at_the_start() {
         )
         .expect("a file");
         refused("is not a database");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0)).expect("a file");
+        is_refused_to(
+            output_of_anyone,
+            &variables,
+            "VOLUMES_SQLITEDB: ",
+            "Permission denied",
+        );
         fs::remove_file(&file).expect("a file");
 
         let database = Database::sqlite(Version::V16);
