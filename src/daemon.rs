@@ -11,7 +11,9 @@ use crate::{
     https::{self, HttpsError, Term},
     logger,
     notify::Notifier,
-    presence::{Claim, ClaimError, Gateway, Hub, Intervals, Keeper, Observer, Player, Rules},
+    presence::{
+        Claim, ClaimError, Gateway, Hub, Intervals, Keeper, Observer, Player, Rules, Visitor,
+    },
     server::{
         self, Bounds, ClientBundle, ClientBundleError, Cors, Engine, Limits, Listener, Proxies,
         Settings, Tls,
@@ -365,7 +367,7 @@ async fn go_online(
         config.max_streams,
         STREAM_HEARTBEAT.min(config.ping_interval),
     );
-    let gateway = Gateway::new(Arc::clone(&hub)).with_keys_of(Arc::clone(directory));
+    let gateway = Gateway::new(Arc::clone(&hub)).with_keys(Arc::new(authenticator.clone()));
     let authenticator = authenticator.let_key_follow(config.auth_connect_payload);
     let timing = Timing {
         ping_interval: config.ping_interval,
@@ -386,9 +388,9 @@ async fn go_online(
         ..socketio::Settings::default()
     });
     let sockets = io.of("/", gateway);
-    let io = io.connect_timeout(|user, usual| match user {
-        Some(_) => usual,
-        None => usual.min(NOBODY_TIMEOUT),
+    let io = io.connect_timeout(|visitor, usual| match visitor {
+        Visitor::User(_) => usual,
+        Visitor::Stranger(_) => usual.min(NOBODY_TIMEOUT),
     });
     let engine = Engine::new(io.build(), authenticator, settings);
     Ok(Online {
@@ -445,7 +447,7 @@ async fn follow_users(directory: &dyn Directory, online: Option<&Online>) {
         let is_over = |user: &Arc<User>| !directory.is_current(user);
         engine
             .sessions()
-            .disconnect(|user| user.as_ref().is_some_and(is_over));
+            .disconnect(|visitor| visitor.user().is_some_and(is_over));
         // Those who came as nobody and said later who they are.
         for socket in sockets.all() {
             if is_over(socket.data().user()) {
