@@ -206,3 +206,62 @@ serverTest("wrong keys of an address: slower, then 429, and a right key is right
   // And nobody is held responsible for what a proxy lets through that nobody has declared.
   for (let i = 0; i < 10; i += 1) assert.equal((await ask(server, { headers: { "X-Api-Key": wrong } })).status, 401);
 });
+
+const STRANGERS = { ...TRUSTING, AUTH_CONNECT_PAYLOAD_ENABLED: "true" };
+const WRONG = "f".repeat(64);
+
+/** Opens a session without a key, from an address as a proxy tells it; what it is answered to a CONNECT with a payload. */
+async function strangerFrom(server, address, transport = "websocket") {
+  const headers = address === null ? {} : { "X-Forwarded-For": address };
+  const session = await (transport === "websocket" ? RawSession : PollingSession).open(server, null, { headers });
+  const shows = async (auth) => {
+    await session.send(`40${JSON.stringify(auth)}`);
+    return session.frame?.() ?? session.packet();
+  };
+  return { session, shows };
+}
+
+const UNKNOWN_KEY = /^44\{"message":"This API key belongs to no user/;
+const TOO_OFTEN = /^44\{"message":"Your address has shown too many wrong keys or passwords\. Try again later\."\}$/;
+
+// An IPv6 address is worth what its owner cannot choose.
+for (const [transport, address, neighbour] of [["websocket", "198.51.100.1", "198.51.100.1"], ["polling", "198.51.100.1", "198.51.100.1"], ["websocket", "2001:db8::1", "2001:db8::2"]]) {
+  serverTest(`wrong keys of an address count in the payload of a CONNECT as they do in a header: ${transport}, ${address}`, { env: { ...STRANGERS, AUTH_MAX_FAILURES_PER_MINUTE: "7" } }, async (server) => {
+    const guesser = await strangerFrom(server, neighbour, transport);
+    // This is no guess: it says nothing, or nothing that could be right.
+    for (const auth of [{}, { apiKey: null }, { apiKey: 1 }]) assert.match(await guesser.shows(auth), /missing|auth: /);
+    const began = performance.now();
+    for (let i = 0; i < 2; i += 1) assert.equal((await openFrom(server, address, "", WRONG)).status, 401);
+    for (let i = 0; i < 3; i += 1) assert.match(await guesser.shows({ apiKey: WRONG }), UNKNOWN_KEY);
+    const slow = performance.now();
+    assert.ok(slow - began < 5000, "slips are answered at once");
+    for (let i = 0; i < 2; i += 1) assert.match(await guesser.shows({ apiKey: WRONG }), UNKNOWN_KEY);
+    assert.ok(performance.now() - slow > 1900, "guesses are not");
+    assert.match(await guesser.shows({ apiKey: WRONG }), TOO_OFTEN);
+    // Nor may another session guess, or a request.
+    const again = await strangerFrom(server, neighbour, transport);
+    assert.match(await again.shows({ apiKey: WRONG }), TOO_OFTEN);
+    assertTooMuch(await openFrom(server, address, "", WRONG), /too many wrong keys/);
+    assert.equal(await reached(server, "wrong_keys"), 3);
+    // What is right is right at any time, in the same session.
+    assert.match(await again.shows({ apiKey: server.key("alice") }), /^40\{"sid"/);
+    assert.equal((await openFrom(server, address, "bob")).status, 200);
+    await server.logged(new RegExp(`opened on polling .*, user ${server.id("bob")}\\)`));
+    const logged = (status) => server.stderr.split("\n").filter((line) => line.includes(` ${neighbour} is turned away: ${status} `)).length;
+    assert.deepEqual([logged(401), logged(429)], address === neighbour ? [7, 3] : [5, 2]);
+    assert.match(await (await strangerFrom(server, "198.51.100.2", transport)).shows({ apiKey: WRONG }), UNKNOWN_KEY);
+    // And nobody is held responsible for what a proxy lets through that nobody has declared.
+    const undeclared = await strangerFrom(server, null, transport);
+    for (let i = 0; i < 10; i += 1) assert.match(await undeclared.shows({ apiKey: WRONG }), UNKNOWN_KEY);
+  });
+}
+
+serverTest("who guesses in a CONNECT and does not wait for the answer has guessed", { env: STRANGERS }, async (server) => {
+  for (let i = 0; i < 5; i += 1) assert.equal((await openFrom(server, "198.51.100.1", "", WRONG)).status, 401);
+  const from = server.stderr.length;
+  const { session } = await strangerFrom(server, "198.51.100.1");
+  session.send(`40{"apiKey":"${WRONG}"}`);
+  session.ws.close();
+  await session.closed();
+  await server.logged(/198\.51\.100\.1 is turned away: 401 This API key/, from);
+});

@@ -279,12 +279,36 @@ serverTest("the fail2ban filter finds those who guess, and nobody else", { env: 
   await ask(server, { path: "/socket.io/?EIO=4&transport=polling&sid=gone", ...from("203.0.113.4", { "X-Api-Key": server.key("alice") }) });
   await server.logged(/203\.0\.113\.4 is turned away: 400/);
 
+  assert.deepEqual(await guesses(server, ["203.0.113.1", "2001:db8::1", "203.0.113.2", "203.0.113.3", "203.0.113.4"]), [3, 1, 2, 6, 0]);
+});
+
+serverTest("it finds those as well who guess in a CONNECT", { env: { TRUSTED_PROXIES: "127.0.0.1", AUTH_CONNECT_PAYLOAD_ENABLED: "true", AUTH_MAX_FAILURES_PER_MINUTE: "5" }, users: ["alice", { name: "newcomer", activated: false }] }, async (server) => {
+  const shows = async (address, ...payloads) => {
+    const session = await RawSession.open(server, null, { headers: { "X-Forwarded-For": address } });
+    for (const payload of payloads) {
+      session.send(`40${payload}`);
+      await session.frame();
+    }
+  };
+  const key = (text) => JSON.stringify({ apiKey: text });
+  await shows("203.0.113.1", ...Array(3).fill(key("f".repeat(64))));
+  await shows("2001:db8::1", key(""));
+  await shows("203.0.113.3", ...Array(6).fill(key("f".repeat(64))));
+  // These have not guessed.
+  await shows("203.0.113.4", "", "{}", '{"apiKey":1}', key(server.key("newcomer")), key(server.key("alice")));
+  await server.logged(/203\.0\.113\.4 is turned away: 403/);
+  assert.deepEqual(await guesses(server, ["203.0.113.1", "2001:db8::1", "203.0.113.3", "203.0.113.4"]), [3, 1, 6, 0]);
+});
+
+/** How many guesses fail2ban finds in the log, of each of these addresses; there are no others. */
+async function guesses(server, addresses) {
   const log = path.join(server.folder, "log");
   fs.writeFileSync(log, server.stderr);
   const filter = fileURLToPath(new URL("deploy/fail2ban.conf", DOCS));
   const { stdout } = await promisify(execFile)("fail2ban-regex", ["--print-all-matched", log, filter]);
   const [matched] = stdout.split("Missed line(s)");
-  const found = (address) => matched.split("\n").filter((line) => line.includes(` ${address} is turned away`)).length;
-  assert.deepEqual(["203.0.113.1", "2001:db8::1", "203.0.113.2", "203.0.113.3", "203.0.113.4"].map(found), [3, 1, 2, 6, 0], stdout);
-  assert.match(stdout, /Lines: \d+ lines, 0 ignored, 12 matched/);
-});
+  const found = addresses.map((address) => matched.split("\n").filter((line) => line.includes(` ${address} is turned away`)).length);
+  const all = found.reduce((sum, count) => sum + count, 0);
+  assert.match(stdout, new RegExp(`Lines: \\d+ lines, 0 ignored, ${all} matched`));
+  return found;
+}

@@ -20,7 +20,7 @@ use rollcall::{
     },
     presence::{
         Activity, BadInterest, BadReport, Claim, Doing, Gateway, Hub, Interest, Intervals, Keeper,
-        MAX_DETAILS, MAX_WATCHED, Published, Rate, Report, Rules, State,
+        MAX_DETAILS, MAX_WATCHED, Published, Rate, Report, Rules, State, Visitor,
     },
     socketio::{Client, Settings, SocketId, SocketIo},
     users::{KeyDigest, Role, User, UserFile, UserId},
@@ -613,12 +613,12 @@ fn user(id: UserId) -> User {
 }
 
 struct Community {
-    application: SocketIo<Option<Arc<User>>>,
+    application: SocketIo<Visitor>,
 }
 
 /// A client, and what waits for it.
 struct Player {
-    client: Client<Option<Arc<User>>>,
+    client: Client<Visitor>,
     outbound: Outbound,
     socket_id: String,
 }
@@ -634,7 +634,7 @@ impl Community {
 
     /// A user joins, and is told what is known.
     fn join(&self, id: UserId) -> (Player, Value) {
-        let user = Arc::new(Some(Arc::new(user(id))));
+        let user = Arc::new(Visitor::User(Arc::new(user(id))));
         let inbox = Arc::new(Inbox::new(4 << 20));
         let outbound = Outbound::new(Arc::clone(&inbox));
         let client = self

@@ -2375,15 +2375,15 @@ fn the_kernel_takes_little_for_a_client_that_does_not_read() {
 mod presence {
     use super::support::{Client, Server, Setup, run};
     use rollcall::{
-        presence::{Gateway, Hub, Rate, Rules},
+        presence::{Gateway, Hub, Rate, Rules, Visitor},
         users::{KeyDigest, Role, User},
     };
     use serde_json::Value;
     use std::{sync::Arc, time::Duration};
 
     /// The user whose number is his name.
-    fn user(name: &str) -> Option<Arc<User>> {
-        Some(Arc::new(User {
+    fn user(name: &str) -> Visitor {
+        Visitor::User(Arc::new(User {
             id: name.parse().expect("a number"),
             username: format!("user {name}"),
             role: Role::User,

@@ -67,8 +67,9 @@ export class PollingSession {
   }
 
   /** Opens a session; without a key, if there is no name. */
-  static async open(server, name, { agent = false, query = "" } = {}) {
+  static async open(server, name, { agent = false, query = "", headers = {} } = {}) {
     const session = new PollingSession(server, name === null ? null : server.key(name), agent, query);
+    Object.assign(session.headers, headers);
     const answer = await session.get().answer;
     assert.equal(answer.status, 200, answer.body);
     assert.equal(answer.body[0], "0");

@@ -1,8 +1,10 @@
 //! Who asks?
 
-use super::{BadToken, Tokens};
+use super::{BadToken, Tokens, error};
 use crate::{
+    presence::{Entering, Keys, Visitor},
     server::{Admission, Denied, Ledger, Network, Owner, TooMuch},
+    socketio::Refused,
     users::{Directory, KeyDigest, NoEntry, User},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -55,7 +57,7 @@ impl Authenticator {
         }
     }
 
-    /// Lets a session without a key be opened, by nobody, who has to show one when it joins.
+    /// Lets a session without a key be opened, by a stranger, who has to show one when it joins.
     pub fn let_key_follow(self, key_may_follow: bool) -> Self {
         Self {
             key_may_follow,
@@ -89,10 +91,14 @@ impl Authenticator {
         headers: &HeaderMap,
         client: SocketAddr,
     ) -> Result<Arc<User>, Denied> {
-        match self.shown(headers) {
+        let found = match self.shown(headers) {
             Some(Shown::Key(key)) => self.by_key(key, client).await,
             Some(Shown::Token(token)) => self.by_token(token, client).await,
-            None => Err(NO_KEY),
+            None => Err(NO_KEY.into()),
+        };
+        match found {
+            Ok(user) => Ok(user),
+            Err(no) => Err(no.said().await),
         }
     }
 
@@ -117,7 +123,7 @@ impl Authenticator {
         }
         match User::enter(self.directory.by_password(&name, &password).await) {
             Ok(user) => Ok(user),
-            Err(NoEntry::Unknown) => Err(self.failure(client, WRONG_PASSWORD).await),
+            Err(NoEntry::Unknown) => Err(self.failure(client, WRONG_PASSWORD).said().await),
             Err(no_entry) => Err(denied(&no_entry)),
         }
     }
@@ -126,31 +132,30 @@ impl Authenticator {
         &self,
         key: Result<&str, NotOneKey>,
         client: SocketAddr,
-    ) -> Result<Arc<User>, Denied> {
+    ) -> Result<Arc<User>, No> {
         let found = match key {
             Ok(key) => User::by_key(&*self.directory, key).await,
             Err(NotOneKey) => Err(NoEntry::Unknown),
         };
-        match found {
-            Ok(user) => Ok(user),
-            Err(NoEntry::Unknown) => Err(self.failure(client, denied(&NoEntry::Unknown)).await),
-            Err(no_entry) => Err(denied(&no_entry)),
-        }
+        found.map_err(|no_entry| match no_entry {
+            NoEntry::Unknown => self.failure(client, denied(&no_entry)),
+            _ => denied(&no_entry).into(),
+        })
     }
 
-    async fn by_token(&self, token: Option<&str>, client: SocketAddr) -> Result<Arc<User>, Denied> {
+    async fn by_token(&self, token: Option<&str>, client: SocketAddr) -> Result<Arc<User>, No> {
         let tokens = self.tokens.as_ref().ok_or(NO_TOKENS)?;
         let read = token.map(|token| tokens.read(token, SystemTime::now()));
         let user_id = match read.unwrap_or(Err(BadToken::NotGenuine)) {
             Ok(user_id) => user_id,
             // Once it was good: nobody is guessing.
-            Err(BadToken::NotNow) => return Err(OLD_TOKEN),
-            Err(BadToken::NotGenuine) => return Err(self.failure(client, WRONG_TOKEN).await),
+            Err(BadToken::NotNow) => return Err(OLD_TOKEN.into()),
+            Err(BadToken::NotGenuine) => return Err(self.failure(client, WRONG_TOKEN)),
         };
         let found = User::enter(self.directory.by_id(user_id).await);
         found.map_err(|no_entry| match no_entry {
-            NoEntry::Unknown => NOBODYS_TOKEN,
-            no_entry => denied(&no_entry),
+            NoEntry::Unknown => NOBODYS_TOKEN.into(),
+            no_entry => denied(&no_entry).into(),
         })
     }
 
@@ -163,36 +168,80 @@ impl Authenticator {
     }
 
     /// The answer to one more wrong key or password of this client.
-    async fn failure(&self, client: SocketAddr, wrong: Denied) -> Denied {
+    fn failure(&self, client: SocketAddr, wrong: Denied) -> No {
         let Some(network) = Network::of(client) else {
-            return wrong;
+            return wrong.into();
         };
         match self.failures.note(Instant::now(), network) {
-            Ok(before) if before < SLIPS => wrong,
-            Ok(_) => {
-                sleep(SLOW).await;
-                wrong
-            }
-            Err(TooMuch) => TOO_OFTEN,
+            Ok(before) => No {
+                denied: wrong,
+                is_slow: before >= SLIPS,
+            },
+            Err(TooMuch) => TOO_OFTEN.into(),
         }
     }
 }
 
-/// A session is a user's, or for the moment nobody's.
+/// A no that is not said yet.
+struct No {
+    denied: Denied,
+    is_slow: bool,
+}
+
+impl No {
+    /// What is said, when it is time to.
+    async fn said(self) -> Denied {
+        if self.is_slow {
+            sleep(SLOW).await;
+        }
+        self.denied
+    }
+}
+
+impl From<Denied> for No {
+    fn from(denied: Denied) -> Self {
+        Self {
+            denied,
+            is_slow: false,
+        }
+    }
+}
+
+/// A key in the payload of a CONNECT is worth as much as one in a header, and a wrong one costs as much.
+impl Keys for Authenticator {
+    fn enter<'a>(&'a self, key: &'a str, client: SocketAddr) -> Entering<'a> {
+        Box::pin(async move {
+            match self.by_key(Ok(key), client).await {
+                Ok(user) => Ok(user),
+                Err(no) => {
+                    // First of all: a client that does not wait for the answer has guessed as well.
+                    error::log_denied(client, &no.denied);
+                    Err(Refused::new(no.said().await.message))
+                }
+            }
+        })
+    }
+
+    fn is_current(&self, user: &User) -> bool {
+        self.directory.is_current(user)
+    }
+}
+
+/// A session is a user's, or for the moment a stranger's.
 impl Admission for Authenticator {
-    type Identity = Option<Arc<User>>;
+    type Identity = Visitor;
 
-    fn still_admits(&self, user: &Option<Arc<User>>) -> bool {
-        user.as_ref()
-            .is_none_or(|user| self.directory.is_current(user))
+    fn still_admits(&self, visitor: &Visitor) -> bool {
+        let user = visitor.user();
+        user.is_none_or(|user| self.directory.is_current(user))
     }
 
-    fn owner(&self, user: &Option<Arc<User>>) -> Option<Owner> {
-        user.as_ref().map(|user| user.id)
+    fn owner(&self, visitor: &Visitor) -> Option<Owner> {
+        visitor.user().map(|user| user.id)
     }
 
-    fn is_same(&self, user: &Option<Arc<User>>, request: &Parts) -> bool {
-        let Some(user) = user else {
+    fn is_same(&self, visitor: &Visitor, request: &Parts) -> bool {
+        let Some(user) = visitor.user() else {
             return true;
         };
         match self.shown(&request.headers) {
@@ -207,16 +256,11 @@ impl Admission for Authenticator {
         }
     }
 
-    async fn admit(
-        &self,
-        request: &Parts,
-        client: SocketAddr,
-    ) -> Result<Arc<Option<Arc<User>>>, Denied> {
-        let is_nobody = self.key_may_follow && self.shown(&request.headers).is_none();
-        Ok(Arc::new(if is_nobody {
-            None
-        } else {
-            Some(self.by_key_or_token(&request.headers, client).await?)
+    async fn admit(&self, request: &Parts, client: SocketAddr) -> Result<Arc<Visitor>, Denied> {
+        let is_stranger = self.key_may_follow && self.shown(&request.headers).is_none();
+        Ok(Arc::new(match is_stranger {
+            true => Visitor::stranger(client),
+            false => Visitor::User(self.by_key_or_token(&request.headers, client).await?),
         }))
     }
 }

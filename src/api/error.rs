@@ -1,11 +1,12 @@
 //! Errors, as GameVault's clients know them.
 
-use crate::server::{Answer, Denied, json};
+use crate::server::{Answer, Denied, Shown, json};
 use hyper::{
     StatusCode,
     header::{HeaderValue, RETRY_AFTER},
 };
 use serde::Serialize;
+use std::net::SocketAddr;
 
 /// What it says.
 #[derive(Serialize)]
@@ -45,4 +46,11 @@ pub(super) fn denied(denied: Denied) -> Answer {
             .insert(RETRY_AFTER, HeaderValue::from_static(again));
     }
     answer
+}
+
+/// Says in the log that someone may not come in, as the engine does, and as docs/deploy/fail2ban.conf looks for it.
+pub(super) fn log_denied(client: SocketAddr, denied: &Denied) {
+    let (client, status) = (Shown(client), denied.status.as_u16());
+    log::info!(address:% = client, status, reason = denied.message;
+        "{client} is turned away: {status} {}", denied.message);
 }

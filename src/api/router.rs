@@ -5,8 +5,8 @@ use super::{
     route::Route, status, users,
 };
 use crate::{
-    presence::Hub,
-    server::{Answer, ClientBundle, Cors, Engine, Handler, Proxies, Shown, empty},
+    presence::{Hub, Visitor},
+    server::{Answer, ClientBundle, Cors, Engine, Handler, Proxies, empty},
     socketio::SocketIo,
     users::{Directory, Role, User},
 };
@@ -25,7 +25,7 @@ use std::{
 };
 
 /// The engine behind the Socket.IO endpoint.
-pub type SocketIoEngine = Engine<SocketIo<Option<Arc<User>>>, Authenticator>;
+pub type SocketIoEngine = Engine<SocketIo<Visitor>, Authenticator>;
 
 /// All that the daemon answers over HTTP.
 pub struct Api {
@@ -238,9 +238,7 @@ impl Api {
         asker.await.map_err(|denied| {
             // Who shows nothing has tried nothing.
             if Authenticator::is_shown_something(&request.headers) {
-                let (client, status) = (Shown(client), denied.status.as_u16());
-                log::info!(address:% = client, status, reason = denied.message;
-                    "{client} is turned away: {status} {}", denied.message);
+                error::log_denied(client, &denied);
             }
             error::denied(denied)
         })

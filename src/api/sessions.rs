@@ -40,7 +40,7 @@ struct Summary {
 /// The sessions of one user.
 #[derive(Serialize)]
 struct OfUser {
-    /// None: they were opened by nobody, who shows a key later.
+    /// None: they were opened by strangers, who show a key later.
     user_id: Option<UserId>,
     count: usize,
     #[serde(flatten)]
@@ -64,7 +64,7 @@ impl Connected {
         let mut transports = Transports::default();
         let mut users: BTreeMap<Option<UserId>, OfUser> = BTreeMap::new();
         self.engine.sessions().for_each(|session| {
-            let user_id = session.identity.as_ref().map(|user| user.id);
+            let user_id = session.identity.user().map(|user| user.id);
             let since = ms(session.since);
             let user = users.entry(user_id).or_insert(OfUser {
                 user_id,
@@ -90,7 +90,7 @@ impl Connected {
     pub(super) fn disconnect(&self, id: UserId) -> Answer {
         let is_theirs = |user: &Arc<User>| user.id == id;
         let sessions = self.engine.sessions();
-        sessions.disconnect(|user| user.as_ref().is_some_and(is_theirs));
+        sessions.disconnect(|visitor| visitor.user().is_some_and(is_theirs));
         // Those who came as nobody and said later who they are.
         for socket in self.sockets.all() {
             if is_theirs(socket.data().user()) {

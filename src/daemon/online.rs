@@ -5,7 +5,7 @@ use crate::{
     api::{self, Authenticator, SocketIoEngine, Streams},
     config::Config,
     engineio::Timing,
-    presence::{Claim, Gateway, Hub, Intervals, Keeper, Player, Rules},
+    presence::{Claim, Gateway, Hub, Intervals, Keeper, Player, Rules, Visitor},
     server::{Engine, Limits, Settings},
     socketio::{self, SocketIo, Sockets},
     users::{Directory, User, UserFile, UserFileError},
@@ -65,7 +65,7 @@ impl Online {
             config.max_streams,
             STREAM_HEARTBEAT.min(config.ping_interval),
         );
-        let gateway = Gateway::new(Arc::clone(&hub)).with_keys_of(Arc::clone(directory));
+        let gateway = Gateway::new(Arc::clone(&hub)).with_keys(Arc::new(authenticator.clone()));
         let authenticator = authenticator.let_key_follow(config.auth_connect_payload);
         let timing = Timing {
             ping_interval: config.ping_interval,
@@ -86,9 +86,9 @@ impl Online {
             ..socketio::Settings::default()
         });
         let sockets = io.of("/", gateway);
-        let io = io.connect_timeout(|user, usual| match user {
-            Some(_) => usual,
-            None => usual.min(NOBODY_TIMEOUT),
+        let io = io.connect_timeout(|visitor, usual| match visitor {
+            Visitor::User(_) => usual,
+            Visitor::Stranger(_) => usual.min(NOBODY_TIMEOUT),
         });
         let engine = Engine::new(io.build(), authenticator, settings);
         Ok(Self {
@@ -116,7 +116,7 @@ impl Online {
         let is_over = |user: &Arc<User>| !directory.is_current(user);
         self.engine
             .sessions()
-            .disconnect(|user| user.as_ref().is_some_and(is_over));
+            .disconnect(|visitor| visitor.user().is_some_and(is_over));
         // Those who came as nobody and said later who they are.
         for socket in self.sockets.all() {
             if is_over(socket.data().user()) {

@@ -1,16 +1,16 @@
 //! The gateway: GameVault's events, answered.
 
 use super::{
-    BadReport, ClientEvent, Hub, Interest, Player, Report, ServerEvent,
+    BadReport, ClientEvent, Hub, Interest, Keys, Player, Report, ServerEvent, Visitor,
     answer::{Accepted, Done, Exception, Rejected},
 };
 use crate::{
     engineio::CloseReason,
     socketio::{Auth, DisconnectReason, EncodeError, Event, Namespace, Refused, Socket},
-    users::{Directory, User},
+    users::User,
 };
 use serde::Deserialize;
-use std::{fmt, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 const NO_KEY: &str =
     "An API key is missing: send it in the header X-Api-Key, or as apiKey in the auth payload.";
@@ -30,43 +30,35 @@ struct Credentials {
 /// The namespace `/` of the daemon.
 pub struct Gateway {
     hub: Arc<Hub>,
-    /// Whose keys open the door to those who show theirs only when they join; none: nobody's do.
-    directory: Option<Arc<dyn Directory>>,
+    /// What opens the door to those who show a key only when they join; none: nothing does.
+    keys: Option<Arc<dyn Keys>>,
 }
 
 impl Gateway {
     /// A gateway to `hub`.
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self {
-            hub,
-            directory: None,
-        }
+        Self { hub, keys: None }
     }
 
-    /// Lets those join as well whose session was opened by nobody, if they show a key in their auth payload.
-    pub fn with_keys_of(self, directory: Arc<dyn Directory>) -> Self {
+    /// Lets those join as well whose session was opened by a stranger, if they show one of these in their auth payload.
+    pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
         Self {
-            directory: Some(directory),
+            keys: Some(keys),
             ..self
         }
     }
 
-    async fn by_auth(&self, auth: &Auth) -> Result<Arc<User>, Refused> {
-        let directory = self
-            .directory
-            .as_ref()
-            .ok_or_else(|| Refused::new(NO_KEY))?;
+    async fn by_auth(&self, auth: &Auth, client: SocketAddr) -> Result<Arc<User>, Refused> {
+        let keys = self.keys.as_ref().ok_or_else(|| Refused::new(NO_KEY))?;
         let shown: Credentials = auth.get()?;
         let key = shown.api_key.ok_or_else(|| Refused::new(NO_KEY))?;
-        User::by_key(&**directory, &key)
-            .await
-            .map_err(|no_entry| Refused::new(no_entry.message()))
+        keys.enter(&key, client).await
     }
 
     /// Whether its user may not come in any more, or not with the key that it showed.
     fn is_turned_out(&self, socket: &Socket<Player>) -> bool {
-        let directory = self.directory.as_ref();
-        directory.is_some_and(|directory| !directory.is_current(socket.data().user()))
+        let keys = self.keys.as_ref();
+        keys.is_some_and(|keys| !keys.is_current(socket.data().user()))
     }
 
     fn set_activity(
@@ -115,14 +107,14 @@ impl Gateway {
 }
 
 impl Namespace for Gateway {
-    type Handshake = Option<Arc<User>>;
+    type Handshake = Visitor;
     type Data = Player;
 
     /// Nearly always the key was checked when the session was opened.
-    async fn admit(&self, user: &Arc<Option<Arc<User>>>, auth: Auth) -> Result<Player, Refused> {
-        Ok(Player::new(match &**user {
-            Some(user) => Arc::clone(user),
-            None => self.by_auth(&auth).await?,
+    async fn admit(&self, visitor: &Arc<Visitor>, auth: Auth) -> Result<Player, Refused> {
+        Ok(Player::new(match &**visitor {
+            Visitor::User(user) => Arc::clone(user),
+            Visitor::Stranger(client) => self.by_auth(&auth, **client).await?,
         }))
     }
 

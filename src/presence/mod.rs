@@ -10,7 +10,8 @@
 //! * [`ClientEvent`], [`ServerEvent`]: the events. `answer`: what some of them are answered.
 //! * [`Keeper`]: what outlives the server, in files beside that of the users, by a [`Claim`] that one server has at a time.
 //! * [`Gateway`]: GameVault's events, answered; the [`Namespace`](crate::socketio::Namespace) of the daemon, whose
-//!   sockets are [`Player`]s. [`Tally`]: what it and the hub have counted, with a [`Histogram`] of how long news takes.
+//!   sockets are [`Player`]s, and whose sessions are a [`Visitor`]'s each; of those who have shown no key before it asks the
+//!   [`Keys`]. [`Tally`]: what it and the hub have counted, with a [`Histogram`] of how long news takes.
 
 mod activity;
 mod answer;
@@ -24,6 +25,7 @@ mod histogram;
 mod hub;
 mod interest;
 mod keeper;
+mod keys;
 mod lease;
 mod observer;
 mod player;
@@ -31,6 +33,7 @@ mod rate;
 mod report;
 mod roster;
 mod tally;
+mod visitor;
 
 pub use activity::{Activity, Doing, Published, State};
 pub use answer::{Accepted, Done, Exception, MAX_ECHO_BYTES, Place, Rejected};
@@ -42,6 +45,7 @@ pub use histogram::{Distribution, Histogram};
 pub use hub::Hub;
 pub use interest::{BadInterest, Interest, MAX_WATCHED};
 pub use keeper::{Intervals, Keeper};
+pub use keys::{Entering, Keys};
 pub use lease::{BadLease, Lease, MAX_TTL_SECONDS};
 pub use observer::Observer;
 pub use player::Player;
@@ -49,3 +53,4 @@ pub use rate::Rate;
 pub use report::{BadReport, MAX_DETAILS, MAX_GAME_ID, MAX_NESTING, Report};
 pub use roster::{Change, Now, Roster, Rules};
 pub use tally::Tally;
+pub use visitor::Visitor;
