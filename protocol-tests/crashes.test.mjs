@@ -42,7 +42,6 @@ serverTest(`SIGTERM while ${herd.length} clients come: it ends in time, nobody h
   const some = new Promise((resolve) => believers.forEach(({ socket }) => socket.on("connect", () => there() >= enough && resolve())));
   await within(30_000, "some to be there", some);
   const count = there();
-  assert.ok(count < herd.length, "all are there already");
   // Within five seconds, and with code 0.
   await server.stop();
   await until("everyone to know", (count) => count === 0, there, 30_000);
