@@ -107,6 +107,15 @@ export class Proxy {
   }
 }
 
+/**
+ * A socket cannot be reset while its end is on its way: Node says EINVAL, never closes the descriptor, and spins for ever when the process ends. Such a one
+ * has said goodbye, so it is closed.
+ */
+function reset(socket) {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** A poll of a session. Whoever asks a second time gets what the first would have got, and nothing tells the two apart. */
 const POLL = /^GET \S*transport=polling\S*sid=/;
 
@@ -140,7 +149,7 @@ class Connection {
 
   #closes(socket, other) {
     socket.on("close", (isBroken) => {
-      if (isBroken && !this.#isSilent) other.resetAndDestroy();
+      if (isBroken && !this.#isSilent) reset(other);
     });
   }
 
@@ -182,8 +191,8 @@ class Connection {
   }
 
   reset() {
-    this.#client.resetAndDestroy();
-    this.#server.resetAndDestroy();
+    reset(this.#client);
+    reset(this.#server);
   }
 
   /** What is silent already stays so. */
