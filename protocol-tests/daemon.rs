@@ -9,6 +9,10 @@
     missing_docs
 )]
 
+#[path = "support/anyone.rs"]
+mod anyone;
+
+use anyone::as_anyone;
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
@@ -16,9 +20,8 @@ use std::{
     os::{
         linux::net::SocketAddrExt,
         unix::{
-            fs::{MetadataExt, PermissionsExt, symlink},
+            fs::{PermissionsExt, symlink},
             net::{self, UnixDatagram},
-            process::CommandExt,
         },
     },
     path::PathBuf,
@@ -317,9 +320,6 @@ fn a_port_that_is_taken_and_an_address_of_another_machine_are_named_with_what_to
     );
 }
 
-/// The user who owns nothing.
-const NOBODY: u32 = 65534;
-
 #[test]
 fn a_folder_that_cannot_be_written_is_named_with_what_to_do() {
     let (folder, mut command) = Daemon::command(&[]);
@@ -327,20 +327,7 @@ fn a_folder_that_cannot_be_written_is_named_with_what_to_do() {
     fs::create_dir(&closed).expect("a folder");
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).expect("our folder");
     command.env("USERS_FILE", "closed/users.json");
-    // Root may write everywhere.
-    if fs::metadata(&folder).expect("our folder").uid() == 0 {
-        let copy = folder.join("rollcall");
-        fs::copy(env!("CARGO_BIN_EXE_rollcall"), &copy).expect("a copy");
-        let mut program = Command::new(copy);
-        let variables = command.get_envs();
-        let variables = variables.filter_map(|(name, value)| Some((name, value?)));
-        program
-            .env_clear()
-            .envs(variables)
-            .current_dir(&folder)
-            .uid(NOBODY);
-        command = program;
-    }
+    let command = as_anyone(&command);
     let said = refusal((folder, command));
     assert!(
         said.contains("the user file closed/users.json: Permission denied (os error 13): it and its folder must belong to the user that"),

@@ -12,6 +12,8 @@
     missing_docs
 )]
 
+#[path = "support/anyone.rs"]
+mod anyone;
 #[path = "databases/gamevault.rs"]
 mod gamevault;
 #[path = "databases/postgres.rs"]
@@ -22,10 +24,11 @@ mod support;
 #[path = "support/tokens.rs"]
 mod tokens;
 
+use anyone::as_anyone;
 use futures_util::future::join_all;
 use gamevault::{Database, PASSWORD, USERS, Version, folder_content, key, newcomer};
 use postgres::Postgres;
-use program::{Answer, Folder, Rollcall, basic, output};
+use program::{Answer, Folder, Rollcall, basic, command, output};
 use rollcall::users::{
     DatabasePlace, DatabaseTiming, Directory, PostgresPlace, PostgresTls, Readiness, open_database,
 };
@@ -799,26 +802,11 @@ fn is_refused_to(
     }
 }
 
-/// What the program says to a user whom a file's mode keeps out, as it does not keep out root.
+/// What the program says to a user whom a file's mode keeps out.
 fn output_of_anyone(variables: &[(String, String)], arguments: &[&str]) -> Output {
-    let id = Command::new("id").arg("-u").output().expect("id");
-    if id.stdout != b"0\n" {
-        return output(variables, arguments);
-    }
-    let folder = Folder::new();
-    Command::new("setpriv")
-        .args([
-            "--inh-caps=-all",
-            "--bounding-set=-dac_override,-dac_read_search",
-        ])
-        .arg(env!("CARGO_BIN_EXE_rollcall"))
-        .args(arguments)
-        .env_clear()
-        .env("SERVER_PORT", "0")
-        .envs(variables.iter().map(|(name, value)| (name, value)))
-        .current_dir(&folder.0)
-        .output()
-        .expect("setpriv")
+    let (_folder, mut command) = command(variables);
+    command.args(arguments);
+    as_anyone(&command).output().expect("the program")
 }
 
 fn changed(variables: &[(String, String)], name: &str, value: &str) -> Vec<(String, String)> {

@@ -47,7 +47,7 @@ pub struct Rollcall {
 }
 
 /// The program with these settings, in a new folder.
-fn command(variables: &[(String, String)]) -> (Folder, Command) {
+pub fn command(variables: &[(String, String)]) -> (Folder, Command) {
     let folder = Folder::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
     command
