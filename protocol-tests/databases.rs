@@ -777,17 +777,12 @@ fn a_file_that_a_crash_has_left_is_not_repaired() {
 
 /// It does not start, and `check` does not pass: one line, which begins with the setting.
 fn is_refused(variables: &[(String, String)], setting: &str, says: &str) {
-    is_refused_to(output, variables, setting, says);
+    is_refused_to(|arguments| output(variables, arguments), setting, says);
 }
 
-fn is_refused_to(
-    output: fn(&[(String, String)], &[&str]) -> Output,
-    variables: &[(String, String)],
-    setting: &str,
-    says: &str,
-) {
+fn is_refused_to(program: impl Fn(&[&str]) -> Output, setting: &str, says: &str) {
     for arguments in [&[][..], &["check"]] {
-        let ended = output(variables, arguments);
+        let ended = program(arguments);
         let said = String::from_utf8(ended.stderr).expect("text");
         assert_eq!(ended.status.code(), Some(1), "{said}");
         let lines: Vec<&str> = said.lines().collect();
@@ -835,13 +830,9 @@ fn what_is_wrong_with_a_sqlite_file_is_said_at_the_start() {
         )
         .expect("a file");
         refused("is not a database");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0)).expect("a file");
-        is_refused_to(
-            output_of_anyone,
-            &variables,
-            "VOLUMES_SQLITEDB: ",
-            "Permission denied",
-        );
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("a file");
+        let to_anyone = |arguments: &[&str]| output_of_anyone(&variables, arguments);
+        is_refused_to(to_anyone, "VOLUMES_SQLITEDB: ", "Permission denied");
         fs::remove_file(&file).expect("a file");
 
         let database = Database::sqlite(Version::V16);
