@@ -30,7 +30,7 @@ Measures Rollcall beside its peers.
   --quick   one run of what the targets speak of, in a few minutes
   --smoke   whether all of it works, with a few clients; the figures mean nothing
   --alone   measure no peers
-  --only    one of everyday, polling, storm, herd, overload and deaf
+  --only    one of everyday, polling, storm, herd, overload and deaf; the last two are part of a quick run only so
   --clients with so many clients alone, where there are several sizes
   --rate    for the overload: so many changes in a second are too many, instead of finding out how many are
   --page    write the figures into this page, and --plot into this picture
@@ -246,11 +246,15 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
                 bench.herd(*kind, *clients)?;
             }
         }
-        // Nobody has promised anything for the peers here, either.
-        if run == 1 && wants("overload") {
+        // Nobody has promised anything for the peers here, either. They take two minutes, and a quick run has five.
+        let is_asked_for = |what| match plan {
+            Plan::Quick => arguments.only.as_deref() == Some(what),
+            Plan::Full | Plan::Smoke => run == 1 && wants(what),
+        };
+        if is_asked_for("overload") {
             bench.overload(overload, excess)?;
         }
-        if run == 1 && wants("deaf") {
+        if is_asked_for("deaf") {
             bench.deaf(deaf, excess)?;
         }
     }
