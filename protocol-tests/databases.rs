@@ -236,6 +236,28 @@ fn every_user_of_a_postgresql_server_comes_in_with_its_key_and_nobody_else() {
 }
 
 #[test]
+fn the_password_of_a_postgresql_server_may_be_in_a_file() {
+    run(async {
+        let database = Database::postgres(Version::V16).await;
+        let folder = Folder::new();
+        let with_file = |password: &str| {
+            let file = folder.0.join("password");
+            fs::write(&file, format!("{password}\n")).expect("a file");
+            let file = file.to_str().expect("text");
+            let mut variables = changed(&database.variables(), "DB_PASSWORD_FILE", file);
+            variables.retain(|(name, _)| name != "DB_PASSWORD");
+            variables
+        };
+        let variables = database.variables();
+        let password = variables.iter().find(|(name, _)| name == "DB_PASSWORD");
+        let (_, password) = password.expect("a password");
+        Rollcall::start(&with_file(password)).await;
+        let setting = "DB_USERNAME and DB_PASSWORD: ";
+        is_refused(&with_file("another"), setting, "password");
+    });
+}
+
+#[test]
 fn what_is_said_costs_no_query_and_every_statement_is_a_select() {
     run(async {
         let own = Arc::new(Postgres::start(&[]));

@@ -16,8 +16,8 @@ use std::{sync::Arc, time::Duration};
 /// a hundred bytes each little for the one ring that all share.
 const RING: usize = 1024;
 
-/// How long a session may be nobody's.
-const NOBODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a session may be a stranger's.
+const STRANGER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a stream may be silent: proxies take one that is for dead, usually after a minute. A server whose clients
 /// are asked more often whether they are there has its reasons, and they hold here, too.
@@ -88,7 +88,7 @@ impl Online {
         let sockets = io.of("/", gateway);
         let io = io.connect_timeout(|visitor, usual| match visitor {
             Visitor::User(_) => usual,
-            Visitor::Stranger(_) => usual.min(NOBODY_TIMEOUT),
+            Visitor::Stranger(_) => usual.min(STRANGER_TIMEOUT),
         });
         let engine = Engine::new(io.build(), authenticator, settings);
         Ok(Self {
@@ -117,7 +117,7 @@ impl Online {
         self.engine
             .sessions()
             .disconnect(|visitor| visitor.user().is_some_and(is_over));
-        // Those who came as nobody and said later who they are.
+        // Those who came as strangers and said later who they are.
         for socket in self.sockets.all() {
             if is_over(socket.data().user()) {
                 socket.close();

@@ -9,7 +9,6 @@ use super::{
     candidate::Candidate,
     clock::Clock,
     door::{Doorkeeper, Knock, Reply},
-    engine,
     goodbye::{Goodbye, see_off},
     link::{End, PutAside, Received},
     pace::Pace,
@@ -17,6 +16,7 @@ use super::{
     session_name::SessionName,
     sessions::Registration,
     transport::{Arrival, Stop, Transport},
+    turned_away,
 };
 use crate::engineio::{
     CloseReason, Dialect, Due, Input, Packet, PayloadError, Probed, Session, SessionHandler,
@@ -306,7 +306,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 Err(violation) => Err(self.overlap(post.reply, &violation)),
             },
             (Knock::Poll(reply) | Knock::Post(Post { reply, .. }), Transport::WebSocket(..)) => {
-                let _gone = reply.send(engine::refusal(Refusal::BadRequest));
+                let _gone = reply.send(turned_away::refusal(Refusal::BadRequest));
                 Ok(())
             }
             (Knock::WebSocket(upgrade, dialect), _) => {

@@ -69,6 +69,7 @@ mod stream;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 mod transport;
+mod turned_away;
 mod websocket;
 mod wire;
 
