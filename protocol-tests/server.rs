@@ -24,8 +24,9 @@ use std::{
     future::pending,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     time::{Duration, Instant},
 };
@@ -38,8 +39,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::Notify,
-    task::JoinSet,
-    time::{interval, timeout},
+    task::{JoinSet, block_in_place},
+    time::{interval, sleep, timeout},
 };
 
 // ---------------------------------------------------------------------------------------------------------
@@ -1375,6 +1376,59 @@ fn a_client_that_is_always_busy_is_pinged_all_the_same() {
             ((), ()) = async { tokio::join!(busy, read) } => recording.disconnected().await,
         };
         assert_eq!(reason, closed(CloseReason::PingTimeout));
+    });
+}
+
+/// Sends each event back, and before "wait" it is occupied until it is told that that is enough.
+struct Occupied(Mutex<mpsc::Receiver<()>>);
+
+impl Namespace for Occupied {
+    type Handshake = String;
+    type Data = ();
+
+    async fn admit(&self, _: &Arc<String>, _: Auth) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn on_event(&self, socket: &Socket<()>, event: Event<'_>) {
+        if event.name() == "wait" {
+            // Of this thread's duties other threads take care.
+            block_in_place(|| {
+                let enough = self.0.lock().expect("nobody panics with it");
+                enough.recv().expect("the test goes on");
+            });
+        }
+        let sent = socket.emit(event.name(), event.arguments());
+        sent.expect("what a client may say a program may say");
+    }
+}
+
+#[test]
+fn a_pong_that_has_arrived_in_time_counts_behind_other_words_however_late_it_is_read() {
+    run(async {
+        let ping_timeout = Duration::from_secs(2);
+        let setup = Setup {
+            timing: Timing {
+                ping_interval: milliseconds(100),
+                ping_timeout,
+                ..Timing::default()
+            },
+            ..Setup::default()
+        };
+        let (tell, enough) = mpsc::channel();
+        let occupied = Arc::new(Occupied(Mutex::new(enough)));
+        let server = Server::start(occupied, str::to_owned, setup);
+        let mut client = Client::join(server.address, "alice").await;
+        assert_eq!(client.text().await, "2");
+        client.send("42[\"wait\"]").await;
+        client.send("42[\"note\"]").await;
+        client.send("3").await;
+        // What puts the deadline off is "wait": from then on nothing is read until it has passed.
+        sleep(ping_timeout + milliseconds(200)).await;
+        tell.send(()).expect("it waits");
+        assert_eq!(client.text().await, "42[\"wait\"]");
+        assert_eq!(client.text().await, "42[\"note\"]");
+        assert_eq!(client.text().await, "2", "the next one");
     });
 }
 

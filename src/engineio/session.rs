@@ -315,6 +315,11 @@ impl Session {
             .fold(self.heartbeat.deadline(), Ord::min)
     }
 
+    /// How long a client may take to answer a ping.
+    pub fn ping_timeout(&self) -> Duration {
+        self.timing.ping_timeout
+    }
+
     /// Does what is due at `now`. Called early, it does nothing; call it until it answers [`Due::Nothing`].
     pub fn handle_timeout(&mut self, now: Instant) -> Due {
         if self.upgrade.is_some_and(|deadline| deadline <= now) {

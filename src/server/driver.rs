@@ -107,18 +107,28 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         loop {
             let wake = poll_fn(|context| self.poll_wake(&mut clock, context)).await;
             let now = Instant::now();
-            let outcome = match wake {
-                // A request that comes too late must not find the session alive because the timer is slow.
-                Wake::Knock(knock) => self
-                    .handle_timeout(now, &clock)
-                    .and_then(|()| self.handle_knock(now, knock)),
-                Wake::Timeout => self.handle_timeout(now, &clock),
-                // But a pong that has arrived counts, however late we read it. And a client that keeps the
-                // session busy does not put the deadlines off.
-                wake => self
-                    .handle_wake(now, wake)
-                    .and_then(|()| self.handle_timeout(now, &clock)),
-            };
+            let outcome =
+                match wake {
+                    // A request that comes too late must not find the session alive because the timer is slow.
+                    Wake::Knock(knock) => self
+                        .handle_timeout(now, &clock)
+                        .and_then(|()| self.handle_knock(now, knock)),
+                    Wake::Timeout => self.handle_timeout(now, &clock),
+                    // But a pong that has arrived counts, however late it is read and whatever stands before it: the
+                    // client is late when nothing is left to be read. It cannot put that off for ever by saying more.
+                    Wake::Arrived(arrival) => self.handle_arrival(now, arrival).and_then(|()| {
+                        match self.deadline(&clock) + self.session.ping_timeout() < now {
+                            true => self.handle_timeout(now, &clock),
+                            false => Ok(()),
+                        }
+                    }),
+                    Wake::Probed(received) => {
+                        self.handle_probed(now, &received);
+                        self.handle_timeout(now, &clock)
+                    }
+                    Wake::Close(reason) => Err((reason, End::Open)),
+                    Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
+                };
             if let Err(ending) = outcome {
                 return ending;
             }
@@ -223,19 +233,6 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 .awaiting_since()
                 .map(|since| since + self.bounds.message_timeout),
             Transport::Polling(_) => None,
-        }
-    }
-
-    fn handle_wake(&mut self, now: Instant, wake: Wake) -> Result<(), Ending> {
-        match wake {
-            Wake::Arrived(arrival) => self.handle_arrival(now, arrival),
-            Wake::Probed(received) => {
-                self.handle_probed(now, &received);
-                Ok(())
-            }
-            Wake::Close(reason) => Err((reason, End::Open)),
-            Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
-            Wake::Knock(_) | Wake::Timeout => Ok(()),
         }
     }
 

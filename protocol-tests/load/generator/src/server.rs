@@ -88,8 +88,11 @@ impl Server {
             .env("USERS_FILE", users)
             .env("SERVER_HOST", "127.0.0.1")
             .env("SERVER_PORT", "0")
-            // The others write no log.
-            .env("SERVER_LOG_LEVEL", "warn")
+            // The others write no log. To learn why a session was closed, ask for `info`.
+            .env(
+                "SERVER_LOG_LEVEL",
+                std::env::var_os("SERVER_LOG_LEVEL").unwrap_or_else(|| "warn".into()),
+            )
             .env("ENGINE_MAX_SESSIONS", "20000")
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
