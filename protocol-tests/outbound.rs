@@ -15,7 +15,8 @@ mod support;
 use rollcall::engineio::{
     CloseReason, Frame,
     outbound::{
-        Budget, Delivery, Herald, Inbox, Order, Outbound, Owner, Repair, Subscription, Topic,
+        Budget, Delivery, Herald, Inbox, Moment, Order, Outbound, Owner, Repair, Subscription,
+        Topic,
     },
 };
 use std::{
@@ -137,14 +138,23 @@ struct Counting {
     topic: Topic,
     count: Mutex<u64>,
     repairs: AtomicUsize,
+    /// Whether those who lag behind begin with the same for as long as that is recent, and with what.
+    shares: bool,
+    opening: Mutex<Option<(Moment, Frame)>>,
 }
 
 impl Counting {
     fn new(ring: usize) -> Arc<Self> {
+        Self::with(ring, false)
+    }
+
+    fn with(ring: usize, shares: bool) -> Arc<Self> {
         Arc::new(Self {
             topic: Topic::new(ring),
             count: Mutex::default(),
             repairs: AtomicUsize::new(0),
+            shares,
+            opening: Mutex::default(),
         })
     }
 
@@ -166,12 +176,28 @@ impl Counting {
     fn count(&self) -> u64 {
         *self.count.lock().expect("no panic under it")
     }
+
+    fn subscribe_to_what_is_shared(self: &Arc<Self>) -> Subscription {
+        let count = self.count.lock().expect("no panic under it");
+        let mut shared = self.opening.lock().expect("no panic under it");
+        let recent = shared
+            .take()
+            .filter(|(moment, _)| self.topic.is_recent(*moment));
+        let opening =
+            recent.unwrap_or_else(|| (self.topic.moment(), frame(format!("snapshot {count}"))));
+        let (moment, snapshot) = shared.insert(opening).clone();
+        let repair = Arc::clone(self) as Arc<dyn Repair>;
+        self.topic.subscribe_since(moment, Some(snapshot), repair)
+    }
 }
 
 impl Repair for Counting {
     fn repair(self: Arc<Self>) -> Subscription {
         self.repairs.fetch_add(1, Ordering::SeqCst);
-        self.subscribe()
+        match self.shares {
+            true => self.subscribe_to_what_is_shared(),
+            false => self.subscribe(),
+        }
     }
 }
 
@@ -642,6 +668,48 @@ fn a_receiver_that_lags_gets_a_snapshot_and_then_what_follows_it() {
 }
 
 #[test]
+fn those_who_lag_behind_may_begin_with_the_same_and_hear_what_has_happened_since_in_its_order() {
+    let counting = Counting::with(8, true);
+    let mut sessions = [(); 3].map(|()| Session::new(ROOMY));
+    for session in &mut sessions {
+        session.follow(counting.subscribe());
+        assert_eq!(session.drain(), ["snapshot 0"]);
+    }
+    let [first, second, third] = &mut sessions;
+    let publish = |count: usize| (0..count).for_each(|_| drop(counting.publish()));
+    publish(20);
+    assert_eq!(first.drain(), ["snapshot 20"]);
+    publish(3);
+    send(&second.inbox, "private");
+    publish(1);
+    // As if it had been as quick as the first.
+    assert_eq!(
+        second.drain(),
+        [
+            "snapshot 20",
+            "change 21",
+            "change 22",
+            "change 23",
+            "private",
+            "change 24"
+        ]
+    );
+    publish(1);
+    assert_eq!(third.drain(), ["snapshot 25"], "20 is too long ago");
+    assert_eq!(
+        first.drain(),
+        [
+            "change 21",
+            "change 22",
+            "change 23",
+            "change 24",
+            "change 25"
+        ]
+    );
+    assert_eq!(second.drain(), ["change 25"]);
+}
+
+#[test]
 fn a_frame_that_was_looked_at_before_the_lag_is_not_lost() {
     let counting = Counting::new(4);
     let mut session = Session::new(ROOMY);
@@ -662,7 +730,7 @@ fn whoever_pulls_at_his_leisure_ends_with_the_truth() {
     let mut repairs = 0;
     for seed in 1..=300 {
         let mut random = Random::new(seed);
-        let counting = Counting::new(1 << random.below(5));
+        let counting = Counting::with(1 << random.below(5), seed % 2 == 0);
         let mut session = Session::new(ROOMY);
         let mut view = View::default();
         session.follow(counting.subscribe());

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     engineio::{
         Frame,
-        outbound::{Repair, Subscription, Topic},
+        outbound::{Moment, Repair, Subscription, Topic},
     },
     socketio::{Ack, EncodeError, Socket, SocketId, encode},
     users::{KeyDigest, User, UserId},
@@ -43,6 +43,8 @@ struct State {
     awaited: Option<Instant>,
     /// The roster as text; none after a change, until someone asks. A thousand newcomers share one.
     snapshot: Option<Snapshot>,
+    /// What those begin with again who have lagged behind; none: nobody has, lately.
+    opening: Option<Opening>,
     /// The last changes, for those who read along.
     feed: Feed,
     /// With which key each user came last, on a socket or without one: what it said does not outlive the key.
@@ -62,6 +64,16 @@ struct Snapshot {
     event: Option<Bytes>,
 }
 
+/// What was known at a moment, as an `activities` event.
+///
+/// Where all lag behind, each at another time, a fresh one each would be as many in memory. So they share one for as long
+/// as its moment is recent, and the changes since follow it.
+struct Opening {
+    moment: Moment,
+    plain: Frame,
+    placed: Frame,
+}
+
 impl Hub {
     /// A hub that knows of nobody. A receiver may lag `ring` changes behind before it gets a snapshot instead.
     pub fn new(ring: usize, rules: Rules) -> Arc<Self> {
@@ -70,6 +82,7 @@ impl Hub {
                 roster: Roster::new(rules),
                 awaited: None,
                 snapshot: None,
+                opening: None,
                 feed: Feed::new(Now::of_the_system().ms, ring),
                 keys: BTreeMap::new(),
                 observers: Vec::new(),
@@ -100,7 +113,8 @@ impl Hub {
         let user = socket.data().user();
         state.keys.insert(user.id, user.key_digest);
         state.roster.join(user.id, socket.id());
-        socket.follow(self.subscribe(Some(opening), None));
+        let now = self.activities.moment();
+        socket.follow(self.subscribe(now, Some(opening), None));
         Ok(())
     }
 
@@ -117,7 +131,8 @@ impl Hub {
         let opening = state.event(Some(&interest))?;
         socket.data().set_interest(interest.clone());
         socket.unfollow();
-        socket.follow(self.subscribe(Some(opening), Some(interest)));
+        let now = self.activities.moment();
+        socket.follow(self.subscribe(now, Some(opening), Some(interest)));
         Ok(())
     }
 
@@ -386,6 +401,9 @@ impl Hub {
         match change {
             Change::Tell(published) => {
                 state.snapshot = None;
+                // Whom it would help is gone, or has fallen behind once more.
+                let is_recent = |opening: &mut Opening| self.activities.is_recent(opening.moment);
+                state.opening.take_if(|opening| !is_recent(opening));
                 self.tally.note_change();
                 let activity = published.activity.clone();
                 state.feed.push(published.clone());
@@ -407,38 +425,70 @@ impl Hub {
 
     fn subscribe(
         self: &Arc<Self>,
+        moment: Moment,
         opening: Option<Frame>,
         interest: Option<Interest>,
     ) -> Subscription {
         let Some(interest) = interest else {
             // As nearly all do, who need nothing of their own for it.
-            return self
-                .activities
-                .subscribe(opening, Arc::clone(self) as Arc<dyn Repair>);
+            return self.activities.subscribe_since(
+                moment,
+                opening,
+                Arc::clone(self) as Arc<dyn Repair>,
+            );
         };
         let repair = Arc::new(Resync {
             hub: Arc::clone(self),
             interest: interest.clone(),
         });
-        let subscription = self.activities.subscribe(opening, repair);
+        let subscription = self.activities.subscribe_since(moment, opening, repair);
         match interest {
             Interest::Users(users) => subscription.only(users),
             Interest::All => subscription,
         }
     }
 
-    /// A new place for one that lagged behind, beginning with what is known.
+    /// A new place for one that lagged behind, beginning with what is known, or was a moment ago.
     fn resync(self: &Arc<Self>, interest: Option<Interest>) -> Subscription {
         self.tally.note_resync();
         let mut state = self.lock();
-        let opening = match state.event(interest.as_ref()) {
-            Ok(opening) => Some(opening),
+        let (moment, opening) = match self.what_is_known(&mut state, interest.as_ref()) {
+            Ok((moment, opening)) => (moment, Some(opening)),
             Err(error) => {
                 log::error!("a client that lagged behind is not brought up to date: {error}");
-                None
+                (self.activities.moment(), None)
             }
         };
-        self.subscribe(opening, interest)
+        self.subscribe(moment, opening, interest)
+    }
+
+    fn what_is_known(
+        &self,
+        state: &mut State,
+        interest: Option<&Interest>,
+    ) -> Result<(Moment, Frame), EncodeError> {
+        if let Some(Interest::Users(_)) = interest {
+            return Ok((self.activities.moment(), state.event(interest)?));
+        }
+        let recent = state.opening.take();
+        let opening = match recent.filter(|opening| self.activities.is_recent(opening.moment)) {
+            Some(opening) => opening,
+            None => {
+                let snapshot = state.snapshot()?;
+                Opening {
+                    moment: self.activities.moment(),
+                    plain: snapshot.plain.clone(),
+                    placed: snapshot.placed.clone(),
+                }
+            }
+        };
+        let Opening {
+            moment,
+            plain,
+            placed,
+        } = state.opening.insert(opening);
+        let event = interest.map_or(&*plain, |_all| &*placed);
+        Ok((*moment, event.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

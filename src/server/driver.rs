@@ -15,7 +15,7 @@ use super::{
     polling::{BodyError, Post, Posted},
     session_name::SessionName,
     sessions::Registration,
-    transport::{Arrival, Stop, Transport},
+    transport::{Arrival, Progress, Stop, Transport},
     turned_away,
 };
 use crate::engineio::{
@@ -155,15 +155,17 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         }
         let now = Instant::now();
         self.handler.poll(now, context);
-        let blocked = match self.poll_send(clock, context) {
-            Ok(blocked) => blocked,
+        let progress = match self.poll_send(clock, context) {
+            Ok(progress) => progress,
             Err(wake) => return Poll::Ready(wake),
         };
         // An order to close must not wait behind what the client does not take.
-        if blocked && let Poll::Ready(reason) = self.outbound.poll_close(context) {
+        if progress == Progress::Blocked
+            && let Poll::Ready(reason) = self.outbound.poll_close(context)
+        {
             return Poll::Ready(Wake::Close(reason));
         }
-        let too_far_behind = blocked && self.outbound.is_half_full();
+        let too_far_behind = progress != Progress::Done && self.outbound.is_half_full();
         let paused_until = self.pace.paused_until(now, &self.bounds);
         if paused_until.is_none()
             && let Poll::Ready(arrival) = self.poll_arrival(too_far_behind, context)
@@ -190,8 +192,12 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         arrival
     }
 
-    /// Sends as much as the client takes. Says whether it takes no more for now.
-    fn poll_send(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Result<bool, Wake> {
+    /// Sends as much as the client takes, and as one may in one go.
+    fn poll_send(
+        &mut self,
+        clock: &mut Clock,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Wake> {
         let (session, outbound) = (&mut self.session, &mut self.outbound);
         let sent = self.transport.poll_send(
             session,
@@ -201,11 +207,11 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             context,
         );
         match sent {
-            Ok(blocked) => {
+            Ok(progress) => {
                 if let Some(written) = self.transport.written() {
-                    clock.note_progress(blocked, written);
+                    clock.note_progress(progress == Progress::Blocked, written);
                 }
-                Ok(blocked)
+                Ok(progress)
             }
             Err(Stop::Close(reason)) => Err(Wake::Close(reason)),
             Err(Stop::Failed(error)) => {

@@ -44,8 +44,8 @@ pub struct Limits {
     /// What a client that does not take its answers may go on to say before it is read no further, in bytes;
     /// one message may go beyond.
     pub max_put_aside_bytes: usize,
-    /// How much is handed to the kernel in one go for one client, in bytes: what is not taken then stays
-    /// where it is shared.
+    /// How much is handed to the kernel in one go for one client, in bytes; one frame may go beyond. Then all others have
+    /// their turn, who are heard meanwhile, and what is not taken stays where it is shared.
     pub write_batch_bytes: usize,
     /// How much the kernel takes for one connection ahead of what its network carries, in bytes, on Linux. Beyond, what is
     /// for everyone waits in the ring that all share, where a snapshot may take its place; what the kernel has must be
@@ -99,7 +99,7 @@ impl Default for Limits {
             max_waiting_bytes: 4 << 20,
             max_total_waiting_bytes: 256 << 20,
             max_put_aside_bytes: 64 << 10,
-            write_batch_bytes: 64 << 10,
+            write_batch_bytes: 16 << 10,
             max_unsent_bytes: 128 << 10,
             write_timeout: Duration::from_secs(20),
             max_connections: 20_000,

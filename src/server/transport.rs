@@ -19,8 +19,9 @@ use std::{
 };
 use tokio_tungstenite::tungstenite::Error;
 
-/// Small frames leave together in one call, gathered here: some hundred activities.
-const BATCH_BYTES: usize = 16 << 10;
+/// Small frames leave together in one call, gathered here: some hundred activities. That is more than one turn has by
+/// default, so that the last frame of a turn has room as well.
+const BATCH_BYTES: usize = 20 << 10;
 
 /// What a session is on.
 pub(super) enum Transport {
@@ -37,6 +38,17 @@ pub(super) enum Arrival {
     Posted(Result<Posted, BodyError>),
     /// The client of the GET that waited has gone.
     PollAbandoned,
+}
+
+/// How far sending has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing waits for the client.
+    Done,
+    /// Others have their turn first; the task is woken.
+    TurnOver,
+    /// The client takes no more for now.
+    Blocked,
 }
 
 /// What kept a transport from sending on.
@@ -64,7 +76,7 @@ impl Transport {
         }
     }
 
-    /// Sends as much as the client takes, in one go. Says whether it takes no more for now.
+    /// Sends as much as the client takes, and as one may in one go.
     pub(super) fn poll_send(
         &mut self,
         session: &mut Session,
@@ -72,15 +84,15 @@ impl Transport {
         bounds: &Bounds,
         meter: &Meter,
         context: &mut Context<'_>,
-    ) -> Result<bool, Stop> {
-        let blocked = match self {
+    ) -> Result<Progress, Stop> {
+        let progress = match self {
             Self::Polling(polling) => send_by_answer(polling, session, outbound, meter, context),
             Self::WebSocket(link, _) => {
                 send_on_link(link, session, outbound, bounds, meter, context)
             }
         }?;
-        outbound.note_blocked(blocked);
-        Ok(blocked)
+        outbound.note_blocked(progress == Progress::Blocked);
+        Ok(progress)
     }
 
     /// What the client says. One that is `too_far_behind` with taking what it is sent may not ask for more.
@@ -145,7 +157,7 @@ fn send_by_answer(
     outbound: &mut Outbound,
     meter: &Meter,
     context: &mut Context<'_>,
-) -> Result<bool, Stop> {
+) -> Result<Progress, Stop> {
     let mut close = None;
     let answer = session.answer_poll(Instant::now(), || match outbound.poll_next(context) {
         Poll::Ready(Delivery::Frame(frame)) => Some(frame),
@@ -161,9 +173,11 @@ fn send_by_answer(
         meter.note_sent(sent);
         polling.answer(&frames);
     }
-    close.map_or(Ok(!session.is_writable()), |reason| {
-        Err(Stop::Close(reason))
-    })
+    match close {
+        Some(reason) => Err(Stop::Close(reason)),
+        None if session.is_writable() => Ok(Progress::Done),
+        None => Ok(Progress::Blocked),
+    }
 }
 
 fn send_on_link(
@@ -173,44 +187,45 @@ fn send_on_link(
     bounds: &Bounds,
     meter: &Meter,
     context: &mut Context<'_>,
-) -> Result<bool, Stop> {
+) -> Result<Progress, Stop> {
     let mut room = [const { MaybeUninit::uninit() }; BATCH_BYTES];
-    loop {
-        let mut batch = Batch::uninit(&mut room);
-        let mut drained = false;
-        let mut sent = Sent::default();
-        while !drained && link.queued() + batch.filled().len() < bounds.write_batch_bytes {
-            // Not even a ping gets between frames that belong together.
-            if !outbound.is_amid()
-                && let Some(frame) = session.take_own()
-            {
+    let mut batch = Batch::uninit(&mut room);
+    let mut drained = false;
+    let mut sent = Sent::default();
+    while !drained && link.queued() + batch.filled().len() < bounds.write_batch_bytes {
+        // Not even a ping gets between frames that belong together.
+        if !outbound.is_amid()
+            && let Some(frame) = session.take_own()
+        {
+            sent.note(&frame);
+            link.gather(&frame, &mut batch);
+            continue;
+        }
+        match outbound.poll_next(context) {
+            Poll::Ready(Delivery::Frame(frame)) => {
                 sent.note(&frame);
                 link.gather(&frame, &mut batch);
-                continue;
             }
-            match outbound.poll_next(context) {
-                Poll::Ready(Delivery::Frame(frame)) => {
-                    sent.note(&frame);
-                    link.gather(&frame, &mut batch);
-                }
-                Poll::Ready(Delivery::Close(reason)) => {
-                    link.keep(&mut batch);
-                    return Err(Stop::Close(reason));
-                }
-                Poll::Pending => drained = true,
+            Poll::Ready(Delivery::Close(reason)) => {
+                link.keep(&mut batch);
+                return Err(Stop::Close(reason));
             }
+            Poll::Pending => drained = true,
         }
-        if !sent.is_nothing() {
-            meter.note_sent(sent);
+    }
+    if !sent.is_nothing() {
+        meter.note_sent(sent);
+    }
+    if !drained {
+        bounds.note(Limit::WriteBatchBytes);
+    }
+    match link.poll_send(&mut batch, context) {
+        Poll::Ready(Ok(())) if drained => Ok(Progress::Done),
+        Poll::Ready(Ok(())) => {
+            context.waker().wake_by_ref();
+            Ok(Progress::TurnOver)
         }
-        if !drained {
-            bounds.note(Limit::WriteBatchBytes);
-        }
-        match link.poll_send(&mut batch, context) {
-            Poll::Ready(Ok(())) if drained => return Ok(false),
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return Err(Stop::Failed(error)),
-            Poll::Pending => return Ok(true),
-        }
+        Poll::Ready(Err(error)) => Err(Stop::Failed(error)),
+        Poll::Pending => Ok(Progress::Blocked),
     }
 }

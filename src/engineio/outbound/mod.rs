@@ -23,7 +23,7 @@ pub use budget::Budget;
 pub use inbox::{Inbox, LITTLE, Order, Owner};
 pub use merge::{Delivery, Outbound};
 pub use stamp::Stamp;
-pub use topic::{Herald, Key, Repair, Subscription, Topic};
+pub use topic::{Herald, Key, Moment, Repair, Subscription, Topic};
 
 /// Has the task woken that waits.
 fn wait(waker: &mut Option<Waker>, context: &Context<'_>) {

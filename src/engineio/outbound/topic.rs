@@ -39,9 +39,17 @@ pub struct Topic {
 pub trait Repair: Send + Sync {
     /// A new subscription that starts with what makes the receiver's view right again.
     ///
-    /// The implementation holds the lock under which the topic's frames are made, so nothing falls between
-    /// the snapshot and the frames that follow it.
+    /// It may begin at a [`Moment`] that is [recent](Topic::is_recent): then many who lag behind, on a server that has
+    /// more to tell than it can, share one opening in place of one each.
     fn repair(self: Arc<Self>) -> Subscription;
+}
+
+/// A place between two frames of a topic, and in the order of all frames.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    stamp: Stamp,
+    /// The number of the frame behind it.
+    next: u64,
 }
 
 /// What a topic shares with those who follow it.
@@ -116,19 +124,44 @@ impl Topic {
         }
     }
 
+    /// Behind all that was published, and before all that will be.
+    pub fn moment(&self) -> Moment {
+        let state = self.ring.lock();
+        Moment {
+            stamp: Stamp::next(),
+            next: state.published,
+        }
+    }
+
+    /// Whether so little was published since `moment`, half a ring at most, that one who follows the topic from there
+    /// on will not soon have lagged behind.
+    pub fn is_recent(&self, moment: Moment) -> bool {
+        let since = self.ring.lock().published - moment.next;
+        usize::try_from(since).is_ok_and(|since| since <= self.ring.capacity / 2)
+    }
+
     /// Follows the topic from here on: first `opening`, if there is one, then all that is published after this call.
     ///
     /// Call it under the lock under which the topic's frames are made, and the opening is exactly
     /// what the frames that follow build upon.
     pub fn subscribe(&self, opening: Option<Frame>, repair: Arc<dyn Repair>) -> Subscription {
-        let mut state = self.ring.lock();
+        self.subscribe_since(self.moment(), opening, repair)
+    }
+
+    /// The same from `moment` on.
+    pub fn subscribe_since(
+        &self,
+        moment: Moment,
+        opening: Option<Frame>,
+        repair: Arc<dyn Repair>,
+    ) -> Subscription {
         let receiver = Receiver {
-            next: state.published,
-            place: state.receivers.insert(Waiting::default()),
+            next: moment.next,
+            place: self.ring.lock().receivers.insert(Waiting::default()),
             ring: Arc::clone(&self.ring),
         };
         Subscription {
-            head: opening.map(|frame| (Stamp::next(), frame)),
+            head: opening.map(|frame| (moment.stamp, frame)),
             receiver,
             repair,
             owner: Owner::default(),
