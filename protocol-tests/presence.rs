@@ -27,6 +27,7 @@ use rollcall::{
 };
 use serde_json::{Value, json, value::RawValue};
 use std::{
+    collections::BTreeSet,
     fs,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -883,6 +884,39 @@ fn a_client_that_lagged_is_told_what_is_known() {
     assert_eq!(heard, [("activities".to_owned(), json!([playing]))]);
     alice.sets(r#"{"state":"OFFLINE"}"#);
     bob.hears_of(&[&offline(1, &alice.socket_id)]);
+}
+
+#[test]
+fn those_who_lag_behind_at_different_times_share_one_snapshot() {
+    let community = Community::new(64);
+    let (mut alice, _) = community.join(1);
+    let mut others: Vec<_> = (2..22).map(|id| community.join(id).0).collect();
+    let mut game = 0;
+    let mut play = || {
+        game += 1;
+        alice.sets(&format!(r#"{{"state":"PLAYING","game_id":{game}}}"#));
+        assert_eq!(alice.hears().len(), 1);
+        game
+    };
+    (0..100).for_each(|_| drop(play()));
+    let mut snapshots = BTreeSet::new();
+    for other in &mut others {
+        let game = play();
+        let heard = other.hears();
+        let (_, last) = event(heard.last().expect("a snapshot"));
+        let last = last.get(0).unwrap_or(&last);
+        assert_eq!(
+            last["game_id"], game,
+            "and it knows what has happened since"
+        );
+        snapshots.insert(heard[0].clone());
+    }
+    assert_eq!(snapshots.len(), 1, "{snapshots:?}");
+    // It is gone when it would help nobody any more.
+    (0..100).for_each(|_| drop(play()));
+    let game = play();
+    let heard = others[0].hears();
+    assert_eq!(event(&heard[0]).1[0]["game_id"], game, "{heard:?}");
 }
 
 #[test]
