@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
+import net from "node:net";
 import path from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -298,6 +299,19 @@ serverTest("it finds those as well who guess in a CONNECT", { env: { TRUSTED_PRO
   await shows("203.0.113.4", "", "{}", '{"apiKey":1}', key(server.key("newcomer")), key(server.key("alice")));
   await server.logged(/203\.0\.113\.4 is turned away: 403/);
   assert.deepEqual(await guesses(server, ["203.0.113.1", "2001:db8::1", "203.0.113.3", "203.0.113.4"]), [3, 1, 6, 0]);
+});
+
+serverTest("and those who hang up while the answer takes its time", { env: { TRUSTED_PROXIES: "127.0.0.1", AUTH_CONNECT_PAYLOAD_ENABLED: "true" }, users: ["alice"] }, async (server) => {
+  const wrong = (address) => ({ headers: { "X-Forwarded-For": address, "X-Api-Key": "f".repeat(64) } });
+  for (const address of ["203.0.113.1", "203.0.113.2"]) {
+    for (let i = 0; i < 5; i += 1) await ask(server, wrong(address));
+  }
+  net.connect(server.port, "127.0.0.1").end(upgradeRequest(wrong("203.0.113.1")));
+  const session = await RawSession.open(server, null, { headers: { "X-Forwarded-For": "203.0.113.2" } });
+  session.send(`40${JSON.stringify({ apiKey: "f".repeat(64) })}`);
+  session.ws.close();
+  for (const address of ["203\\.0\\.113\\.1", "203\\.0\\.113\\.2"]) await server.logged(new RegExp(`(${address} is turned away[^]*){6}`));
+  assert.deepEqual(await guesses(server, ["203.0.113.1", "203.0.113.2"]), [6, 6]);
 });
 
 /** How many guesses fail2ban finds in the log, of each of these addresses; there are no others. */

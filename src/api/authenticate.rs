@@ -14,6 +14,7 @@ use hyper::{
     http::request::Parts,
 };
 use std::{
+    mem,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -98,7 +99,7 @@ impl Authenticator {
         };
         match found {
             Ok(user) => Ok(user),
-            Err(no) => Err(no.said().await),
+            Err(no) => Err(no.said(client).await),
         }
     }
 
@@ -123,7 +124,7 @@ impl Authenticator {
         }
         match User::enter(self.directory.by_password(&name, &password).await) {
             Ok(user) => Ok(user),
-            Err(NoEntry::Unknown) => Err(self.failure(client, WRONG_PASSWORD).said().await),
+            Err(NoEntry::Unknown) => Err(self.failure(client, WRONG_PASSWORD).said(client).await),
             Err(no_entry) => Err(denied(&no_entry)),
         }
     }
@@ -189,12 +190,26 @@ struct No {
 }
 
 impl No {
-    /// What is said, when it is time to.
-    async fn said(self) -> Denied {
+    /// What is said to `client`, when it is time to, and logged.
+    ///
+    /// # Cancel safety
+    /// A client that does not wait for it has guessed as well: then it is logged here.
+    async fn said(self, client: SocketAddr) -> Denied {
         if self.is_slow {
+            let unheard = Unheard(client, &self.denied);
             sleep(SLOW).await;
+            mem::forget(unheard);
         }
         self.denied
+    }
+}
+
+/// A no that whoever is told it does not wait for; logged when it is dropped.
+struct Unheard<'a>(SocketAddr, &'a Denied);
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        error::log_denied(self.0, self.1);
     }
 }
 
@@ -214,9 +229,9 @@ impl Keys for Authenticator {
             match self.by_key(Ok(key), client).await {
                 Ok(user) => Ok(user),
                 Err(no) => {
-                    // First of all: a client that does not wait for the answer has guessed as well.
-                    error::log_denied(client, &no.denied);
-                    Err(Refused::new(no.said().await.message))
+                    let denied = no.said(client).await;
+                    error::log_denied(client, &denied);
+                    Err(Refused::new(denied.message))
                 }
             }
         })

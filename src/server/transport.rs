@@ -192,7 +192,7 @@ fn send_on_link(
     let mut batch = Batch::uninit(&mut room);
     let mut drained = false;
     let mut sent = Sent::default();
-    while !drained && link.queued() + batch.filled().len() < bounds.write_batch_bytes {
+    while !drained && link.queued() + batch.filled().len() < bounds.write_batch_bytes.max(1) {
         // Not even a ping gets between frames that belong together.
         if !outbound.is_amid()
             && let Some(frame) = session.take_own()

@@ -164,7 +164,12 @@ fn measure(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         },
         // No server shall be at its limit here: below a core at 20 us a delivery.
         pace: Duration::from_millis(if clients > 8000 { 400 } else { 200 }),
-        bursts: if kind == Kind::Node { 2 } else { 5 },
+        // One of Node's takes a quarter of a minute.
+        bursts: match (kind, plan) {
+            (Kind::Node, Plan::Full) => 2,
+            (Kind::Node, Plan::Quick | Plan::Smoke) => 1,
+            _ => 5,
+        },
         burst: 50,
     };
     let steps = arguments.clients.map_or(steps, |clients| vec![clients]);
