@@ -67,12 +67,17 @@ struct Snapshot {
 /// What was known at a moment, as an `activities` event.
 ///
 /// Where all lag behind, each at another time, a fresh one each would be as many in memory. So they share one for as long
-/// as its moment is recent, and the changes since follow it.
+/// as its moment is recent, and the changes since follow it, which are less than half as much as another one.
 struct Opening {
     moment: Moment,
+    /// The number of the last change then.
+    seq: u64,
     plain: Frame,
     placed: Frame,
 }
+
+/// About what an `activity` event takes, in bytes.
+const EVENT_BYTES: usize = 100;
 
 impl Hub {
     /// A hub that knows of nobody. A receiver may lag `ring` changes behind before it gets a snapshot instead.
@@ -401,9 +406,11 @@ impl Hub {
         match change {
             Change::Tell(published) => {
                 state.snapshot = None;
-                // Whom it would help is gone, or has fallen behind once more.
-                let is_recent = |opening: &mut Opening| self.activities.is_recent(opening.moment);
-                state.opening.take_if(|opening| !is_recent(opening));
+                // Soon it would help nobody any more.
+                let seq = state.roster.seq();
+                state
+                    .opening
+                    .take_if(|opening| !self.is_recent(opening, seq));
                 self.tally.note_change();
                 let activity = published.activity.clone();
                 state.feed.push(published.clone());
@@ -470,13 +477,15 @@ impl Hub {
         if let Some(Interest::Users(_)) = interest {
             return Ok((self.activities.moment(), state.event(interest)?));
         }
-        let recent = state.opening.take();
-        let opening = match recent.filter(|opening| self.activities.is_recent(opening.moment)) {
+        let seq = state.roster.seq();
+        let last = state.opening.take();
+        let opening = match last.filter(|opening| self.is_recent(opening, seq)) {
             Some(opening) => opening,
             None => {
                 let snapshot = state.snapshot()?;
                 Opening {
                     moment: self.activities.moment(),
+                    seq,
                     plain: snapshot.plain.clone(),
                     placed: snapshot.placed.clone(),
                 }
@@ -486,9 +495,17 @@ impl Hub {
             moment,
             plain,
             placed,
+            ..
         } = state.opening.insert(opening);
         let event = interest.map_or(&*plain, |_all| &*placed);
         Ok((*moment, event.clone()))
+    }
+
+    /// Whether to begin with `opening` and with what has changed since is a short cut to the change with this number.
+    fn is_recent(&self, opening: &Opening, seq: u64) -> bool {
+        let since = usize::try_from(seq.saturating_sub(opening.seq)).unwrap_or(usize::MAX);
+        self.activities.is_recent(opening.moment)
+            && since.saturating_mul(2 * EVENT_BYTES) <= opening.plain.bytes().len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
