@@ -676,7 +676,11 @@ fn those_who_lag_behind_may_begin_with_the_same_and_hear_what_has_happened_since
         assert_eq!(session.drain(), ["snapshot 0"]);
     }
     let [first, second, third] = &mut sessions;
-    let publish = |count: usize| (0..count).for_each(|_| drop(counting.publish()));
+    let publish = |count: usize| {
+        for _ in 0..count {
+            counting.publish();
+        }
+    };
     publish(20);
     assert_eq!(first.drain(), ["snapshot 20"]);
     publish(3);

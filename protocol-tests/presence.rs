@@ -902,7 +902,9 @@ fn those_who_lag_behind_at_different_times_share_one_snapshot() {
         assert_eq!(alice.hears().len(), 1);
         game
     };
-    (0..100).for_each(|_| drop(play()));
+    for _ in 0..100 {
+        play();
+    }
     let mut snapshots = BTreeSet::new();
     for other in &mut others[..20] {
         let game = play();
@@ -917,7 +919,9 @@ fn those_who_lag_behind_at_different_times_share_one_snapshot() {
     }
     assert_eq!(snapshots.len(), 1, "{snapshots:?}");
     // It is gone when it would help nobody any more.
-    (0..100).for_each(|_| drop(play()));
+    for _ in 0..100 {
+        play();
+    }
     let game = play();
     let heard = others[0].hears();
     assert_eq!(event(&heard[0]).1[0]["game_id"], game, "{heard:?}");
