@@ -190,7 +190,7 @@ struct No {
 }
 
 impl No {
-    /// What is said to `client`, when it is time to, and logged.
+    /// What is said to `client`, when it is time to. Whoever says it logs it.
     ///
     /// # Cancel safety
     /// A client that does not wait for it has guessed as well: then it is logged here.

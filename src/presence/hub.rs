@@ -4,6 +4,7 @@ use super::{
     Activity, Change, Doing, Interest, Mark, Now, Observer, Place, Player, Published, Reader,
     Roster, Rules, ServerEvent, Tally, activity,
     feed::{self, Feed, Next},
+    snapshot::{Opening, Snapshot},
 };
 use crate::{
     engineio::{
@@ -43,7 +44,7 @@ struct State {
     awaited: Option<Instant>,
     /// The roster as text; none after a change, until someone asks. A thousand newcomers share one.
     snapshot: Option<Snapshot>,
-    /// What those begin with again who have lagged behind; none: nobody has, lately.
+    /// What those begin with again who have lagged behind. It is recent; none: nobody has, lately.
     opening: Option<Opening>,
     /// The last changes, for those who read along.
     feed: Feed,
@@ -51,33 +52,6 @@ struct State {
     keys: BTreeMap<UserId, KeyDigest>,
     observers: Vec<Arc<dyn Observer>>,
 }
-
-/// All activities, encoded.
-struct Snapshot {
-    /// The array, for an ack, and for REST.
-    array: Arc<RawValue>,
-    /// The `activities` event, as those know it who know nothing of `watch`.
-    plain: Frame,
-    /// The same with its place among the changes, for those who watch.
-    placed: Frame,
-    /// The same as a server-sent event; none: nobody has asked for it yet.
-    event: Option<Bytes>,
-}
-
-/// What was known at a moment, as an `activities` event.
-///
-/// Where all lag behind, each at another time, a fresh one each would be as many in memory. So they share one for as long
-/// as its moment is recent, and the changes since follow it, which are less than half as much as another one.
-struct Opening {
-    moment: Moment,
-    /// The number of the last change then.
-    seq: u64,
-    plain: Frame,
-    placed: Frame,
-}
-
-/// About what an `activity` event takes, in bytes.
-const EVENT_BYTES: usize = 100;
 
 impl Hub {
     /// A hub that knows of nobody. A receiver may lag `ring` changes behind before it gets a snapshot instead.
@@ -410,7 +384,7 @@ impl Hub {
                 let seq = state.roster.seq();
                 state
                     .opening
-                    .take_if(|opening| !self.is_recent(opening, seq));
+                    .take_if(|opening| !opening.is_recent(&self.activities, seq));
                 self.tally.note_change();
                 let activity = published.activity.clone();
                 state.feed.push(published.clone());
@@ -477,11 +451,10 @@ impl Hub {
         if let Some(Interest::Users(_)) = interest {
             return Ok((self.activities.moment(), state.event(interest)?));
         }
-        let seq = state.roster.seq();
-        let last = state.opening.take();
-        let opening = match last.filter(|opening| self.is_recent(opening, seq)) {
+        let opening = match state.opening.take() {
             Some(opening) => opening,
             None => {
+                let seq = state.roster.seq();
                 let snapshot = state.snapshot()?;
                 Opening {
                     moment: self.activities.moment(),
@@ -499,13 +472,6 @@ impl Hub {
         } = state.opening.insert(opening);
         let event = interest.map_or(&*plain, |_all| &*placed);
         Ok((*moment, event.clone()))
-    }
-
-    /// Whether to begin with `opening` and with what has changed since is a short cut to the change with this number.
-    fn is_recent(&self, opening: &Opening, seq: u64) -> bool {
-        let since = usize::try_from(seq.saturating_sub(opening.seq)).unwrap_or(usize::MAX);
-        self.activities.is_recent(opening.moment)
-            && since.saturating_mul(2 * EVENT_BYTES) <= opening.plain.bytes().len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -573,20 +539,5 @@ impl State {
         let all = self.roster.activities();
         all.filter(|activity| interest.is_in(activity.user_id))
             .collect()
-    }
-}
-
-impl Snapshot {
-    fn of(roster: &Roster) -> Result<Self, EncodeError> {
-        let activities: Vec<_> = roster.activities().collect();
-        let array: Arc<RawValue> = serde_json::value::to_raw_value(&activities)?.into();
-        let place = Place { seq: roster.seq() };
-        let name = ServerEvent::Activities.name();
-        Ok(Self {
-            plain: encode::event("/", name, (&*array,))?.into_frame()?,
-            placed: encode::event("/", name, (&*array, place))?.into_frame()?,
-            array,
-            event: None,
-        })
     }
 }

@@ -32,6 +32,7 @@ mod player;
 mod rate;
 mod report;
 mod roster;
+mod snapshot;
 mod tally;
 mod visitor;
 
