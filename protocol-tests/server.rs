@@ -21,19 +21,21 @@ use rollcall::{
     socketio::{self, Auth, DisconnectReason, Event, Namespace, Refused, Socket},
 };
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
+    task::Poll,
     time::{Duration, Instant},
 };
 use support::{
     ACCEPT, BINARY, CLOSE, CONTINUATION, Client, FIN, Happened, LARGE, MANY, OPEN, PING, PONG,
     Poller, Random, Recorder, Seen, Server, Setup, TEXT, TestEngine, closed, head, large, masked,
-    milliseconds, roomy_with_write_timeout, run, text_frame, until, upgrade_request,
+    milliseconds, roomy_with_write_timeout, run, run_on_one_thread, text_frame, until,
+    upgrade_request,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -2385,6 +2387,64 @@ fn a_slow_reader_of_a_topic_is_brought_up_to_date_and_costs_nobody_anything() {
         );
         slow.echo("as good as new").await;
     });
+}
+
+/// On one thread tasks take turns: between two of the test's, the session's task had no more than one.
+#[test]
+fn a_client_that_is_told_much_leaves_the_others_their_turns() {
+    const CHANGES: u64 = 1_000;
+    const LENGTH: usize = 1_000;
+    run_on_one_thread(async {
+        let (server, mut recording) = Recorder::server(Setup::default());
+        let mut client = Client::join(server.address, "client").await;
+        let socket = recording.connected().await;
+        let numbers = Numbers::new(1_024, LENGTH);
+        socket.follow(numbers.subscribe());
+        assert_eq!(client.text().await, "42[\"snapshot\",0]");
+        let reading = tokio::spawn(async move {
+            for number in 1..=CHANGES {
+                let text = client.text().await;
+                assert!(text.starts_with(&format!("42[\"change\",{number},")));
+            }
+        });
+        let engine = Arc::clone(&server.engine);
+        let watching = tokio::spawn(async move {
+            for _ in 0..CHANGES {
+                numbers.publish();
+            }
+            let mut most = 0;
+            while !reading.is_finished() {
+                let (_, before) = engine.sessions().meter().sent();
+                others_take_their_turns().await;
+                let (_, after) = engine.sessions().meter().sent();
+                most = most.max(after - before);
+            }
+            reading.await.expect("all of it");
+            most
+        });
+        let most = watching.await.expect("all of it");
+        assert!(server.reached(Limit::WriteBatchBytes) > 0);
+        // The last frame of a turn may begin before its end.
+        let turn = (Limits::default().write_batch_bytes + 2 * LENGTH) as u64;
+        assert!(most <= turn, "{most} bytes in one turn");
+        assert!(
+            most > turn / 2,
+            "{most} bytes: it never had a turn's worth, and this test is about that"
+        );
+    });
+}
+
+/// Until each task that is ready has run once: one's own is last in the queue.
+async fn others_take_their_turns() {
+    let mut is_last = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_last, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What the kernel has must be sent, however old it is, and is not in our count of what waits.

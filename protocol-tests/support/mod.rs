@@ -24,6 +24,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
+    runtime::Builder,
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
     time::timeout,
@@ -70,11 +71,16 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs a test on two threads, as the daemon has at least.
 pub fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    run_on(Builder::new_multi_thread().worker_threads(2), test);
+}
+
+/// Runs a test on one thread, where tasks take turns in the order in which they were woken.
+pub fn run_on_one_thread(test: impl Future<Output = ()>) {
+    run_on(&mut Builder::new_current_thread(), test);
+}
+
+fn run_on(runtime: &mut Builder, test: impl Future<Output = ()>) {
+    let runtime = runtime.enable_all().build().expect("a runtime");
     runtime.block_on(async {
         timeout(TEST_TIMEOUT, test).await.expect("the test hangs");
     });
