@@ -1405,32 +1405,60 @@ impl Namespace for Occupied {
     }
 }
 
+/// How long a client of [`occupied`] may take to answer a ping.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// A server that is [`Occupied`] when it is asked to, and what tells it that that is enough.
+fn occupied() -> (Server<Occupied>, mpsc::Sender<()>) {
+    let setup = Setup {
+        timing: Timing {
+            ping_interval: milliseconds(100),
+            ping_timeout: SHORT,
+            ..Timing::default()
+        },
+        ..Setup::default()
+    };
+    let (tell, enough) = mpsc::channel();
+    let occupied = Arc::new(Occupied(Mutex::new(enough)));
+    (Server::start(occupied, str::to_owned, setup), tell)
+}
+
 #[test]
 fn a_pong_that_has_arrived_in_time_counts_behind_other_words_however_late_it_is_read() {
     run(async {
-        let ping_timeout = Duration::from_secs(2);
-        let setup = Setup {
-            timing: Timing {
-                ping_interval: milliseconds(100),
-                ping_timeout,
-                ..Timing::default()
-            },
-            ..Setup::default()
-        };
-        let (tell, enough) = mpsc::channel();
-        let occupied = Arc::new(Occupied(Mutex::new(enough)));
-        let server = Server::start(occupied, str::to_owned, setup);
+        let (server, tell) = occupied();
         let mut client = Client::join(server.address, "alice").await;
         assert_eq!(client.text().await, "2");
         client.send("42[\"wait\"]").await;
         client.send("42[\"note\"]").await;
         client.send("3").await;
         // What puts the deadline off is "wait": from then on nothing is read until it has passed.
-        sleep(ping_timeout + milliseconds(200)).await;
+        sleep(SHORT + milliseconds(200)).await;
         tell.send(()).expect("it waits");
         assert_eq!(client.text().await, "42[\"wait\"]");
         assert_eq!(client.text().await, "42[\"note\"]");
         assert_eq!(client.text().await, "2", "the next one");
+    });
+}
+
+#[test]
+fn a_request_that_has_come_in_time_counts_however_late_it_is_taken() {
+    run(async {
+        let (server, tell) = occupied();
+        let mut client = Poller::join(server.address, "alice").await;
+        assert_eq!(client.poll().await, (200, "2".to_owned()));
+        let occupying = "42[\"wait\"]";
+        let mut first = client.begin_post(occupying.len()).await;
+        first.write(occupying.as_bytes()).await;
+        let mut second = client.begin_post(1).await;
+        second.write(b"3").await;
+        sleep(SHORT + milliseconds(200)).await;
+        tell.send(()).expect("it waits");
+        for mut post in [first, second] {
+            assert_eq!(post.response().await.1, "ok");
+        }
+        assert_eq!(client.poll().await, (200, occupying.to_owned()));
+        assert_eq!(client.poll().await, (200, "2".to_owned()), "the next one");
     });
 }
 

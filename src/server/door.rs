@@ -8,6 +8,7 @@ use std::{
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 use tokio::sync::oneshot;
 
@@ -33,7 +34,8 @@ pub(super) struct Door {
 
 #[derive(Default)]
 struct State {
-    knocks: VecDeque<Knock>,
+    /// Each with the time at which it came.
+    knocks: VecDeque<(Instant, Knock)>,
     /// The session's task, while it waits.
     waker: Option<Waker>,
     /// The session is gone.
@@ -52,7 +54,7 @@ impl Door {
             if state.shut || state.knocks.len() >= MAX_KNOCKS {
                 return;
             }
-            state.knocks.push_back(knock);
+            state.knocks.push_back((Instant::now(), knock));
             state.waker.take()
         };
         if let Some(waker) = waker {
@@ -60,8 +62,8 @@ impl Door {
         }
     }
 
-    /// The next request.
-    pub(super) fn poll_knock(&self, context: &mut Context<'_>) -> Poll<Knock> {
+    /// The next request, and when it came, which is earlier than now where the task is busy.
+    pub(super) fn poll_knock(&self, context: &mut Context<'_>) -> Poll<(Instant, Knock)> {
         let mut state = self.lock();
         match state.knocks.pop_front() {
             Some(knock) => {

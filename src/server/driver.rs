@@ -30,7 +30,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -65,7 +65,8 @@ enum Wake {
     Arrived(Arrival),
     /// On the WebSocket that is to take over.
     Probed(Received),
-    Knock(Knock),
+    /// At the door, at that time.
+    Knock(Instant, Knock),
     Close(CloseReason),
     WriteFailed,
     Timeout,
@@ -107,28 +108,26 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         loop {
             let wake = poll_fn(|context| self.poll_wake(&mut clock, context)).await;
             let now = Instant::now();
-            let outcome =
-                match wake {
-                    // A request that comes too late must not find the session alive because the timer is slow.
-                    Wake::Knock(knock) => self
-                        .handle_timeout(now, &clock)
-                        .and_then(|()| self.handle_knock(now, knock)),
-                    Wake::Timeout => self.handle_timeout(now, &clock),
-                    // But a pong that has arrived counts, however late it is read and whatever stands before it: the
-                    // client is late when nothing is left to be read. It cannot put that off for ever by saying more.
-                    Wake::Arrived(arrival) => self.handle_arrival(now, arrival).and_then(|()| {
-                        match self.deadline(&clock) + self.session.ping_timeout() < now {
-                            true => self.handle_timeout(now, &clock),
-                            false => Ok(()),
-                        }
-                    }),
-                    Wake::Probed(received) => {
-                        self.handle_probed(now, &received);
-                        self.handle_timeout(now, &clock)
-                    }
-                    Wake::Close(reason) => Err((reason, End::Open)),
-                    Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
-                };
+            let outcome = match wake {
+                // A request that comes too late must not find the session alive because the timer is slow, nor one that
+                // came in time find it gone because it was taken late.
+                Wake::Knock(came, knock) => self
+                    .handle_timeout(now, now.saturating_duration_since(came), &clock)
+                    .and_then(|()| self.handle_knock(now, knock)),
+                Wake::Timeout => self.handle_timeout(now, Duration::ZERO, &clock),
+                // A pong that has arrived counts, however late it is read and whatever stands before it: the client is
+                // late when nothing is left to be read. It cannot put that off for ever by saying more.
+                Wake::Arrived(arrival) => self.handle_arrival(now, arrival).and_then(|()| {
+                    let patience = self.session.ping_timeout();
+                    self.handle_timeout(now, patience, &clock)
+                }),
+                Wake::Probed(received) => {
+                    self.handle_probed(now, &received);
+                    self.handle_timeout(now, Duration::ZERO, &clock)
+                }
+                Wake::Close(reason) => Err((reason, End::Open)),
+                Wake::WriteFailed => Err((CloseReason::TransportError, End::Broken)),
+            };
             if let Err(ending) = outcome {
                 return ending;
             }
@@ -149,9 +148,9 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             return Poll::Ready(Wake::Probed(received));
         }
         if let Some(door) = &self.door
-            && let Poll::Ready(knock) = door.poll_knock(context)
+            && let Poll::Ready((came, knock)) = door.poll_knock(context)
         {
-            return Poll::Ready(Wake::Knock(knock));
+            return Poll::Ready(Wake::Knock(came, knock));
         }
         let now = Instant::now();
         self.handler.poll(now, context);
@@ -431,8 +430,14 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         }
     }
 
-    fn handle_timeout(&mut self, now: Instant, clock: &Clock) -> Result<(), Ending> {
-        if now < self.deadline(clock) {
+    /// Does what is due at `now`, if the first of it has been for as long as one is patient.
+    fn handle_timeout(
+        &mut self,
+        now: Instant,
+        patience: Duration,
+        clock: &Clock,
+    ) -> Result<(), Ending> {
+        if now < self.deadline(clock) + patience {
             return Ok(());
         }
         if clock

@@ -108,5 +108,6 @@ async fn next_poll(door: &Doorkeeper) -> Reply {
 }
 
 async fn next_knock(door: &Doorkeeper) -> Knock {
-    poll_fn(|context| door.poll_knock(context)).await
+    let (_came, knock) = poll_fn(|context| door.poll_knock(context)).await;
+    knock
 }
