@@ -1052,11 +1052,9 @@ fn a_ledger_allows_so_much_at_once_and_then_so_much_in_a_time() {
     let after = |seconds| start + Duration::from_secs(seconds);
     let ledger = Ledger::new(6, Duration::from_secs(60));
     for used in 0..6 {
-        assert!(ledger.allows(start, network(1)));
         assert_eq!(ledger.note(start, network(1)), Ok(used));
     }
     for _ in 0..100 {
-        assert!(!ledger.allows(after(9), network(1)));
         assert_eq!(ledger.note(after(9), network(1)), Err(TooMuch));
     }
     // What was too much has not made it worse.
@@ -1068,6 +1066,12 @@ fn a_ledger_allows_so_much_at_once_and_then_so_much_in_a_time() {
         Ok(0),
         "all is forgotten"
     );
+    // What is taken back has not happened, and that of the others has.
+    ledger.take_back(network(1));
+    assert_eq!(ledger.note(after(1000), network(1)), Ok(0));
+    assert_eq!(ledger.note(after(1000), network(1)), Ok(1));
+    ledger.take_back(network(1));
+    assert_eq!(ledger.note(after(1000), network(1)), Ok(1));
 
     // With very many at once those who have no place share one; when the others are forgotten there is room again.
     let ledger = Ledger::new(2, Duration::from_secs(60));

@@ -314,6 +314,32 @@ serverTest("and those who hang up while the answer takes its time", { env: { TRU
   assert.deepEqual(await guesses(server, ["203.0.113.1", "203.0.113.2"]), [6, 6]);
 });
 
+serverTest("and those who hang up while their password is looked at, who are not heard for ever either", { env: { TRUSTED_PROXIES: "127.0.0.1", AUTH_MAX_FAILURES_PER_MINUTE: "5" }, users: ["alice"] }, async (server) => {
+  const child = server.spawn(["users", "password", "alice"]);
+  child.stdin.end("correct horse\n");
+  assert.deepEqual(await once(child, "close"), [0, null]);
+  await server.logged(/the users are as/);
+  const signIn = (address, password) => {
+    const headers = { "X-Forwarded-For": address, Authorization: `Basic ${Buffer.from(`alice:${password}`).toString("base64")}` };
+    return { path: "/api/users/me", headers };
+  };
+  const { headers } = signIn("203.0.113.1", "guess");
+  const request = `GET /api/users/me HTTP/1.1\r\nHost: rollcall\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
+  const unheard = () => server.stderr.split("203.0.113.1 is turned away: 401 It has sent").length - 1;
+  // Some have gone before anybody looks, and cost nothing.
+  while (unheard() < 5) {
+    const socket = net.connect(server.port, "127.0.0.1");
+    socket.resume().end(request);
+    await once(socket, "close");
+  }
+  const { status } = await ask(server, signIn("203.0.113.1", "correct horse"));
+  assert.equal(status, 429);
+  // To be right is no failure, however often.
+  for (let i = 0; i < 6; i += 1) assert.equal((await ask(server, signIn("203.0.113.2", "correct horse"))).status, 200);
+  const [guessed, signedIn] = await guesses(server, ["203.0.113.1", "203.0.113.2"]);
+  assert.ok(guessed > 5 && signedIn === 0, `${guessed} and ${signedIn}`);
+});
+
 /** How many guesses fail2ban finds in the log, of each of these addresses; there are no others. */
 async function guesses(server, addresses) {
   const log = path.join(server.folder, "log");

@@ -117,15 +117,17 @@ impl Authenticator {
         }
         let authorization = headers.get(AUTHORIZATION).ok_or(NO_KEY_OR_PASSWORD)?;
         let (name, password) = basic(authorization.as_bytes()).ok_or(BAD_AUTHORIZATION)?;
-        // To look costs a tenth of a second of a processor, so whoever guesses is not even heard.
-        let network = Network::of(client);
-        if network.is_some_and(|network| !self.failures.allows(Instant::now(), network)) {
-            return Err(TOO_OFTEN);
-        }
+        let guess = Guess::begin(&self.failures, client)?;
         match User::enter(self.directory.by_password(&name, &password).await) {
-            Ok(user) => Ok(user),
-            Err(NoEntry::Unknown) => Err(self.failure(client, WRONG_PASSWORD).said(client).await),
-            Err(no_entry) => Err(denied(&no_entry)),
+            Ok(user) => {
+                guess.take_back();
+                Ok(user)
+            }
+            Err(NoEntry::Unknown) => Err(guess.fail(WRONG_PASSWORD).said(client).await),
+            Err(no_entry) => {
+                guess.take_back();
+                Err(denied(&no_entry))
+            }
         }
     }
 
@@ -168,17 +170,58 @@ impl Authenticator {
         }
     }
 
-    /// The answer to one more wrong key or password of this client.
+    /// The answer to one more wrong key or token of this client.
     fn failure(&self, client: SocketAddr, wrong: Denied) -> No {
-        let Some(network) = Network::of(client) else {
-            return wrong.into();
-        };
-        match self.failures.note(Instant::now(), network) {
-            Ok(before) => No {
-                denied: wrong,
-                is_slow: before >= SLIPS,
-            },
+        match note_failure(&self.failures, client) {
+            Ok(before) => No::to_guess(wrong, before),
             Err(TooMuch) => TOO_OFTEN.into(),
+        }
+    }
+}
+
+/// Notes that a client is wrong once more, and says how often it was before.
+fn note_failure(failures: &Ledger, client: SocketAddr) -> Result<u32, TooMuch> {
+    match Network::of(client) {
+        Some(network) => failures.note(Instant::now(), network),
+        None => Ok(0),
+    }
+}
+
+/// A password that is being looked at, which counts as wrong until it is found to be right: to look costs a tenth of a
+/// second of a processor, so whoever has guessed too often is not even heard, however much at once, and whoever does not
+/// wait for the answer has guessed.
+struct Guess<'a> {
+    failures: &'a Ledger,
+    client: SocketAddr,
+    /// How often the client was wrong before.
+    before: u32,
+    unheard: Unheard<'a>,
+}
+
+impl<'a> Guess<'a> {
+    fn begin(failures: &'a Ledger, client: SocketAddr) -> Result<Self, Denied> {
+        match note_failure(failures, client) {
+            Ok(before) => Ok(Self {
+                failures,
+                client,
+                before,
+                unheard: Unheard(client, &UNHEARD),
+            }),
+            Err(TooMuch) => Err(TOO_OFTEN),
+        }
+    }
+
+    /// It was wrong.
+    fn fail(self, wrong: Denied) -> No {
+        mem::forget(self.unheard);
+        No::to_guess(wrong, self.before)
+    }
+
+    /// It was right, or nobody can tell.
+    fn take_back(self) {
+        mem::forget(self.unheard);
+        if let Some(network) = Network::of(self.client) {
+            self.failures.take_back(network);
         }
     }
 }
@@ -190,6 +233,14 @@ struct No {
 }
 
 impl No {
+    /// To one who was wrong so often before.
+    fn to_guess(wrong: Denied, before: u32) -> Self {
+        Self {
+            denied: wrong,
+            is_slow: before >= SLIPS,
+        }
+    }
+
     /// What is said to `client`, when it is time to. Whoever says it logs it.
     ///
     /// # Cancel safety
@@ -370,3 +421,5 @@ const TOO_OFTEN: Denied = Denied {
     message: "Your address has shown too many wrong keys or passwords. Try again later.",
 };
 const WRONG_PASSWORD: Denied = unauthorized("Name and password do not match.");
+const UNHEARD: Denied =
+    unauthorized("It has sent a name and a password, and not waited for the answer.");

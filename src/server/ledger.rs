@@ -48,19 +48,7 @@ impl Ledger {
         }
     }
 
-    /// Whether it would not be too much.
-    pub fn allows(&self, now: Instant, network: Network) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let clear_at = state.clear_at.get(&network);
-        let used = clear_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-        let is_allowed = used + self.interval <= self.interval * self.burst;
-        if !is_allowed {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        is_allowed
-    }
-
-    /// How often it was, or would have been, too much.
+    /// How often it was too much.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -95,5 +83,16 @@ impl Ledger {
         }
         let before = used.as_nanos().div_ceil(self.interval.as_nanos().max(1));
         Ok(u32::try_from(before).unwrap_or(u32::MAX))
+    }
+    /// What was noted before it was known has not happened after all.
+    pub fn take_back(&self, network: Network) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let clear_at = match state.clear_at.get_mut(&network) {
+            Some(clear_at) => Some(clear_at),
+            None => state.others_clear_at.as_mut(),
+        };
+        if let Some(clear_at) = clear_at {
+            *clear_at = clear_at.checked_sub(self.interval).unwrap_or(*clear_at);
+        }
     }
 }
