@@ -652,6 +652,21 @@ fn messages_are_put_aside_up_to_the_limit_and_what_is_behind_them_waits() {
 }
 
 #[test]
+fn bytes_as_base64_are_put_aside_behind_their_packet() {
+    run(async {
+        let (server, mut recording) = Recorder::server(nearly_full(64 << 10));
+        let mut stuck = stuck(&server, &mut recording).await;
+        let packet = text_frame("451-[\"echo\",{\"_placeholder\":true,\"num\":0}]");
+        stuck.write(&[packet, text_frame("bAQI=")].concat()).await;
+        for _ in 0..MANY {
+            assert!(stuck.text().await.starts_with("42[\"large\""));
+        }
+        assert!(stuck.text().await.starts_with("42[\"echo\","));
+        assert_eq!(server.ended(), []);
+    });
+}
+
+#[test]
 fn many_small_messages_are_put_aside_up_to_the_limit_too() {
     const LIMIT: usize = 4096;
     // Each takes up less than 100 bytes and more than 16.

@@ -11,8 +11,18 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::fs;
-use support::{CONTINUATION, FIN, Recorder, Server, Setup, TEXT, masked, run};
+use std::{
+    fs,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use support::{
+    CONTINUATION, Client, FIN, LARGE, MANY, Recorder, Server, Setup, TEXT, large, masked,
+    roomy_with_write_timeout, run, text_frame,
+};
+
+/// One test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// How much memory this process has used at most, in bytes.
 fn peak_memory() -> usize {
@@ -24,9 +34,10 @@ fn peak_memory() -> usize {
 
 #[test]
 fn a_message_in_many_fragments_costs_no_more_than_its_bytes() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     run(async {
         let (server, _recording): (Server<Recorder>, _) = Recorder::server(Setup::default());
-        let mut client = support::Client::join(server.address, "alice").await;
+        let mut client = Client::join(server.address, "alice").await;
         let before = peak_memory();
         client.write(&masked(TEXT, b"4")).await;
         // Empty ones are free for whoever sends them, too.
@@ -46,5 +57,32 @@ fn a_message_in_many_fragments_costs_no_more_than_its_bytes() {
         assert!(grown < 16 << 20, "{grown} bytes more than before");
         drop(client);
         server.stop().await;
+    });
+}
+
+#[test]
+fn what_is_put_aside_costs_no_more_than_its_bytes_whatever_it_was_read_with() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    run(async {
+        let setup = roomy_with_write_timeout(Duration::from_secs(600));
+        let (server, mut recording) = Recorder::server(setup);
+        let mut client = Client::dial_narrow(server.address).await;
+        client.shake_hands("alice").await;
+        client.connect().await;
+        let socket = recording.connected().await;
+        let frame = large(LARGE);
+        for _ in 0..MANY * 5 {
+            socket.send(frame.clone());
+        }
+        // It says nothing at length, and right behind that something that is put aside.
+        let nothing = text_frame(&format!("6{}", "x".repeat(900_000)));
+        let pair = [nothing, text_frame("42[\"note\"]")].concat();
+        client.write(&pair).await;
+        let before = peak_memory();
+        for _ in 0..60 {
+            client.write(&pair).await;
+        }
+        let grown = peak_memory() - before;
+        assert!(grown < 16 << 20, "{grown} bytes more than before");
     });
 }

@@ -1518,6 +1518,29 @@ fn whoever_joins_nothing_is_closed() {
     });
 }
 
+/// What it says at once takes more than tokio lets a task do in one go.
+#[test]
+fn a_deadline_holds_for_a_client_that_began_with_very_much_and_fell_silent() {
+    run(async {
+        let mut setup = Setup::default();
+        setup.io.connect_timeout = milliseconds(500);
+        let (server, _recording) = Recorder::server(setup);
+        let mut client = Client::dial(server.address).await;
+        let mut bytes = upgrade_request("alice", OPEN, "").into_bytes();
+        for _ in 0..500 {
+            bytes.extend(text_frame("40/nowhere,"));
+        }
+        client.write(&bytes).await;
+        assert_eq!(client.head().await.status, 101);
+        assert!(client.text().await.starts_with("0{"));
+        for _ in 0..500 {
+            assert!(client.text().await.starts_with("44/nowhere,"));
+        }
+        assert_eq!(client.see().await, Seen::Close(None));
+        assert_eq!(server.ended(), [(CloseReason::ConnectTimeout, 1)]);
+    });
+}
+
 // ---------------------------------------------------------------------------------------------------------
 // Ends.
 

@@ -34,7 +34,7 @@ pub use close::CloseReason;
 pub use dialect::Dialect;
 pub use frame::Frame;
 pub use opening::open_packet;
-pub use packet::{MESSAGE, Message, Packet, PacketError};
+pub use packet::{BASE64, MESSAGE, Message, Packet, PacketError};
 pub use payload::{PayloadError, Revision};
 pub use session::{Due, Input, Probed, Session, Timing, Violation};
 pub use sid::Sid;

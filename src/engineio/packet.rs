@@ -11,6 +11,9 @@ use std::fmt;
 /// The first character of a message packet. Whoever encodes a message begins with it.
 pub const MESSAGE: char = '4';
 
+/// The first character of a message packet whose bytes are written as base64.
+pub const BASE64: char = 'b';
+
 /// One packet, borrowed from the text that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet<'a> {
@@ -67,7 +70,7 @@ impl<'a> Packet<'a> {
             MESSAGE => Self::Message(Message::Text(payload)),
             '5' => Self::Upgrade,
             '6' => Self::Noop,
-            'b' => {
+            BASE64 => {
                 let bytes = BASE64_STANDARD
                     .decode(payload)
                     .map_err(|_| PacketError::Base64)?;
@@ -91,7 +94,7 @@ impl<'a> Packet<'a> {
             Self::Ping(payload) => with('2', payload),
             Self::Pong(payload) => with('3', payload),
             Self::Message(Message::Text(payload)) => with(MESSAGE, payload),
-            Self::Message(Message::Binary(bytes)) => with('b', &BASE64_STANDARD.encode(bytes)),
+            Self::Message(Message::Binary(bytes)) => with(BASE64, &BASE64_STANDARD.encode(bytes)),
             Self::Upgrade => with('5', ""),
             Self::Noop => with('6', ""),
         }

@@ -6,7 +6,10 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use tokio::time::{Sleep, sleep_until};
+use tokio::{
+    task::coop::unconstrained,
+    time::{Sleep, sleep_until},
+};
 
 /// One timer, and since when the client takes nothing.
 pub(super) struct Clock {
@@ -44,12 +47,17 @@ impl Clock {
     /// Waits for `deadline`, as of `now`, always in the same task. A timer that goes off too early is cheaper than one
     /// that is set anew each time that the deadline moves away, so it is only ever brought forward; the driver looks
     /// again. And while it is set early enough it is not even looked at.
+    ///
+    /// What is due is due however busy the task is: with its budget used up tokio would neither say so nor set the timer.
     pub(super) fn poll_deadline(
         &mut self,
         now: Instant,
         deadline: Instant,
         context: &mut Context<'_>,
     ) -> Poll<()> {
+        if deadline <= now {
+            return Poll::Ready(());
+        }
         if self
             .armed
             .is_some_and(|armed| now < armed && armed <= deadline)
@@ -60,7 +68,7 @@ impl Clock {
         if self.timer.is_elapsed() || wanted < self.timer.deadline() {
             self.timer.as_mut().reset(wanted);
         }
-        let rung = self.timer.as_mut().poll(context);
+        let rung = Pin::new(&mut unconstrained(self.timer.as_mut())).poll(context);
         self.armed = rung.is_pending().then(|| self.timer.deadline().into());
         rung
     }

@@ -213,6 +213,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 Ok(progress)
             }
             Err(Stop::Close(reason)) => Err(Wake::Close(reason)),
+            Err(Stop::PollAbandoned) => Err(Wake::Arrived(Arrival::PollAbandoned)),
             Err(Stop::Failed(error)) => {
                 log::debug!("{}: writing failed: {error}", self.name);
                 Err(Wake::WriteFailed)
@@ -486,7 +487,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 }
             }
             Transport::Polling(mut polling) if polling.is_held() && last_words.is_empty() => {
-                polling.answer(&[goodbye]);
+                let _gone = polling.answer(&[goodbye]);
             }
             Transport::Polling(polling) if reason == CloseReason::ClientClosed => {
                 if let Some(door) = self.door {

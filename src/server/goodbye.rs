@@ -32,7 +32,7 @@ pub(super) async fn see_off<T>(
 ) {
     if let Ok(reply) = timeout(LAST_POLL_TIMEOUT, next_poll(&door)).await {
         polling.hold(reply);
-        polling.answer(&[goodbye]);
+        let _gone = polling.answer(&[goodbye]);
     }
     drop((door, held));
     polling.finish_post(StatusCode::OK);

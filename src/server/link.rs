@@ -6,7 +6,7 @@ use super::{
     stream::Stream,
     wire::{Batch, Wire},
 };
-use crate::engineio::{CloseReason, Dialect, Frame, MESSAGE};
+use crate::engineio::{BASE64, CloseReason, Dialect, Frame, MESSAGE};
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use std::{
@@ -72,10 +72,19 @@ impl Received {
             }
     }
 
+    /// A copy in memory of its own: as it was read it keeps all that was read with it, which may be much more.
+    fn alone(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text.to_string().into()),
+            Self::Binary(bytes) => Self::Binary(Bytes::copy_from_slice(&bytes)),
+            Self::End(end) => Self::End(end),
+        }
+    }
+
     /// Whether it is for the application: an Engine.IO message.
     fn is_message(&self) -> bool {
         match self {
-            Self::Text(text) => text.starts_with(MESSAGE),
+            Self::Text(text) => text.starts_with([MESSAGE, BASE64]),
             Self::Binary(_) => true,
             Self::End(_) => false,
         }
@@ -94,6 +103,7 @@ struct Messages {
 
 impl PutAside {
     fn push(&mut self, message: Received) {
+        let message = message.alone();
         let messages = self.0.get_or_insert_default();
         messages.bytes += message.bytes();
         messages.waiting.push_back(message);

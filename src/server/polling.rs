@@ -48,6 +48,10 @@ pub(super) enum BodyError {
     Aborted,
 }
 
+/// The client of a GET that waited has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone;
+
 impl Polling {
     pub(super) fn new(dialect: Dialect) -> Self {
         Self {
@@ -62,11 +66,14 @@ impl Polling {
         self.poll = Some(reply);
     }
 
-    /// Answers the GET that waits. If its client has gone in this very moment, the frames are lost, as they
-    /// would be on the way.
-    pub(super) fn answer(&mut self, frames: &[Frame]) {
-        if let Some(reply) = self.poll.take() {
-            let _gone = reply.send(payload(self.dialect, frames));
+    /// Answers the GET that waits, if one does.
+    ///
+    /// # Errors
+    /// Its client has gone in this very moment, and the frames are lost, as they would be on the way.
+    pub(super) fn answer(&mut self, frames: &[Frame]) -> Result<(), Gone> {
+        match self.poll.take() {
+            Some(reply) => reply.send(payload(self.dialect, frames)).map_err(|_| Gone),
+            None => Ok(()),
         }
     }
 
@@ -170,4 +177,23 @@ fn uncached(mut answer: Answer) -> Answer {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dialect, Gone, Polling, Revision};
+    use crate::engineio::Packet;
+    use tokio::sync::oneshot;
+
+    #[test]
+    fn an_answer_that_nobody_waits_for_is_not_taken_for_sent() {
+        let mut polling = Polling::new(Dialect {
+            revision: Revision::V4,
+            base64_only: false,
+        });
+        let (reply, answer) = oneshot::channel();
+        polling.hold(reply);
+        drop(answer);
+        assert_eq!(polling.answer(&[Packet::Noop.encode()]), Err(Gone));
+    }
 }

@@ -4,7 +4,7 @@ use super::{
     Bounds, Limit, Meter,
     link::{Link, PutAside, Received},
     meter::Sent,
-    polling::{BodyError, Polling, Posted},
+    polling::{BodyError, Gone, Polling, Posted},
     wire::Batch,
 };
 use crate::engineio::{
@@ -55,6 +55,8 @@ pub(super) enum Progress {
 pub(super) enum Stop {
     /// An order to close was next.
     Close(CloseReason),
+    /// The client of the GET that was to be answered has gone.
+    PollAbandoned,
     /// The connection broke.
     Failed(Error),
 }
@@ -141,7 +143,7 @@ impl Transport {
     pub(super) fn switch(&mut self, link: Link) {
         if let Self::Polling(mut polling) = mem::replace(self, Self::WebSocket(link, None)) {
             // A client that moves has no GET left; if it has, it shall not wait for ever.
-            polling.answer(&[Packet::Noop.encode()]);
+            let _gone = polling.answer(&[Packet::Noop.encode()]);
             if let Self::WebSocket(_, late) = self
                 && polling.is_reading()
             {
@@ -171,7 +173,9 @@ fn send_by_answer(
         let mut sent = Sent::default();
         frames.iter().for_each(|frame| sent.note(frame));
         meter.note_sent(sent);
-        polling.answer(&frames);
+        polling
+            .answer(&frames)
+            .map_err(|Gone| Stop::PollAbandoned)?;
     }
     match close {
         Some(reason) => Err(Stop::Close(reason)),
