@@ -1157,6 +1157,60 @@ fn who_speaks_too_fast_is_heard_more_slowly_and_loses_nothing() {
     }
 }
 
+/// Control frames and fragments are as much work as messages.
+#[test]
+fn frames_that_are_no_messages_count_as_such() {
+    const FRAMES: usize = 300;
+    let pings = masked(FIN | PING, b"").repeat(FRAMES);
+    let fragments = [
+        masked(TEXT, b"6"),
+        masked(CONTINUATION, b"").repeat(FRAMES),
+        masked(FIN | CONTINUATION, b""),
+    ];
+    for frames in [pings, fragments.concat()] {
+        run(async move {
+            let mut setup = Setup::default();
+            setup.limits.max_messages_per_second = 100;
+            setup.limits.speech_burst = Duration::from_secs(1);
+            let (server, _recording): (Server<Recorder>, _) = Recorder::server(setup);
+            let mut client = Client::join(server.address, "alice").await;
+            let began = Instant::now();
+            client.write(&frames).await;
+            client.send("42[\"echo\",1]").await;
+            while !matches!(client.see().await, Seen::Text(_)) {}
+            let took = began.elapsed();
+            assert!(took > milliseconds(1_500), "{took:?} are no pause");
+            assert!(server.reached(Limit::MessagesPerSecond) > 0);
+        });
+    }
+}
+
+/// Neither its pong nor its POST is late that the server does not read.
+#[test]
+fn who_is_not_heard_for_a_while_is_not_late() {
+    run(async {
+        let mut setup = with_timing(|timing| {
+            timing.ping_interval = milliseconds(300);
+            timing.ping_timeout = milliseconds(700);
+            timing.post_timeout = milliseconds(700);
+        });
+        setup.limits.max_messages_per_second = 100;
+        setup.limits.speech_burst = Duration::from_secs(1);
+        let (server, _recording): (Server<Recorder>, _) = Recorder::server(setup);
+        let mut client = Poller::join(server.address, "alice").await;
+        // Three seconds beyond what it may say at once.
+        let much = ["6"; 400].join("\x1e");
+        assert_eq!(client.post(&much).await.0, 200);
+        assert_eq!(client.poll().await, (200, "2".to_owned()));
+        let began = Instant::now();
+        assert_eq!(client.post("3").await, (200, "ok".to_owned()));
+        let took = began.elapsed();
+        assert!(took > milliseconds(1_500), "{took:?} are no pause");
+        assert_eq!(client.poll().await, (200, "2".to_owned()));
+        assert_eq!(server.ended(), []);
+    });
+}
+
 #[test]
 fn as_many_connections_as_there_may_be_and_no_more() {
     run(async {

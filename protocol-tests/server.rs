@@ -11,6 +11,7 @@
 
 mod support;
 
+use futures_util::FutureExt;
 use hyper::{Request, body::Incoming};
 use rollcall::{
     engineio::{
@@ -41,7 +42,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::Notify,
-    task::{JoinSet, block_in_place},
+    task::{JoinHandle, JoinSet, block_in_place, unconstrained},
     time::{interval, sleep, timeout},
 };
 
@@ -1114,12 +1115,20 @@ fn pongs_of_a_slow_reader_count_while_its_own_frames_wait() {
 
 #[test]
 fn pongs_of_a_slow_reader_count_behind_a_request_that_has_to_wait() {
-    run(async {
+    for max_put_aside_bytes in [Limits::default().max_put_aside_bytes, 1] {
+        pongs_count_behind_a_request_that_has_to_wait(max_put_aside_bytes);
+    }
+}
+
+/// Where no more may be put aside, they are not even read.
+fn pongs_count_behind_a_request_that_has_to_wait(max_put_aside_bytes: usize) {
+    run(async move {
         let frame = large(16 << 10);
         let mut setup = Setup {
             timing: impatient(),
             ..roomy_with_write_timeout(Duration::from_secs(10))
         };
+        setup.limits.max_put_aside_bytes = max_put_aside_bytes;
         // Nearly full, so that the client may not ask for more, and for longer than its pongs may take.
         setup.limits.max_waiting_bytes = 4_000 * frame.bytes().len();
         let (server, mut recording) = Recorder::server(setup);
@@ -2483,6 +2492,52 @@ fn a_client_that_is_told_much_leaves_the_others_their_turns() {
             "{most} bytes: it never had a turn's worth, and this test is about that"
         );
     });
+}
+
+/// The same for what clients say: on a WebSocket, and in a POST.
+#[test]
+fn a_client_that_says_much_leaves_the_others_their_turns() {
+    const NOTES: usize = 2_000;
+    // tokio lets a task do 128 things in one go.
+    const TURN: usize = 200;
+    for on_polling in [false, true] {
+        run_on_one_thread(async move {
+            let (server, mut recording) = Recorder::server(Setup::default());
+            let note = "42[\"note\"]";
+            let talking: JoinHandle<()> = match on_polling {
+                false => {
+                    let mut client = Client::join(server.address, "client").await;
+                    tokio::spawn(async move {
+                        client.write(&text_frame(note).repeat(NOTES)).await;
+                        client.echo("done").await;
+                    })
+                }
+                true => {
+                    let client = Poller::join(server.address, "client").await;
+                    let body = [note; NOTES].join("\x1e");
+                    tokio::spawn(async move {
+                        assert_eq!(client.post(&body).await, (200, "ok".to_owned()));
+                    })
+                }
+            };
+            recording.connected().await;
+            let watching = tokio::spawn(async move {
+                let (mut all, mut most) = (0, 0);
+                while all < NOTES {
+                    let mut now = 0;
+                    while let Some(Some(_)) = unconstrained(recording.next()).now_or_never() {
+                        now += 1;
+                    }
+                    (all, most) = (all + now, most.max(now));
+                    others_take_their_turns().await;
+                }
+                most
+            });
+            let most = watching.await.expect("all of them");
+            talking.await.expect("all of it");
+            assert!(most <= TURN, "{most} in one turn");
+        });
+    }
 }
 
 /// Until each task that is ready has run once: one's own is last in the queue.

@@ -539,6 +539,9 @@ impl<'a, C: Choices> Story<'a, C> {
                 if story.revision == Revision::V3 {
                     story.alive = story.now;
                 }
+                if let Some((since, _)) = &mut story.post {
+                    *since = story.now;
+                }
             }),
             _ => {
                 let deadline = self.session.deadline() - self.opened;

@@ -279,9 +279,13 @@ impl Session {
         verdict
     }
 
-    /// At `now` the client is heard no further for a while, because it speaks too fast: its answer to a ping may be late.
+    /// Until `now` the client was not heard, because it speaks too fast or does not take its answers: its answer to a ping
+    /// may be late, and the rest of its POST.
     pub fn handle_pause(&mut self, now: Instant) {
         self.heartbeat.rearm(now, &self.timing);
+        if let Some(deadline) = &mut self.post {
+            *deadline = now + self.timing.post_timeout;
+        }
     }
 
     /// The WebSocket that was to take over is gone at `now`. Another may try.

@@ -17,7 +17,7 @@ use crate::{
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     future::poll_fn,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -189,7 +189,7 @@ impl Hub {
         match (ack, interest) {
             (None, _) => Ok(()),
             (Some(ack), None | Some(Interest::All)) => ack.send((&*state.snapshot()?.array,)),
-            (Some(ack), Some(interest)) => ack.send((state.chosen(&interest),)),
+            (Some(ack), Some(Interest::Users(users))) => ack.send((state.chosen(&users),)),
         }
     }
 
@@ -521,11 +521,11 @@ impl State {
         match interest {
             None => Ok(self.snapshot()?.plain.clone()),
             Some(Interest::All) => Ok(self.snapshot()?.placed.clone()),
-            Some(chosen) => {
+            Some(Interest::Users(users)) => {
                 let place = Place {
                     seq: self.roster.seq(),
                 };
-                let told = (self.chosen(chosen), place);
+                let told = (self.chosen(users), place);
                 encode::event("/", ServerEvent::Activities.name(), told)?.into_frame()
             }
         }
@@ -535,9 +535,11 @@ impl State {
         self.feed.mark(self.roster.seq())
     }
 
-    fn chosen(&self, interest: &Interest) -> Vec<&Activity> {
-        let all = self.roster.activities();
-        all.filter(|activity| interest.is_in(activity.user_id))
-            .collect()
+    /// What is known of these, by user id. It costs no more where there are many others.
+    fn chosen(&self, users: &HashSet<UserId>) -> Vec<&Activity> {
+        let known = users.iter().filter_map(|id| self.roster.activity(*id));
+        let mut known: Vec<_> = known.collect();
+        known.sort_unstable_by_key(|activity| activity.user_id);
+        known
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Bounds,
-    link::{End, Link, Received},
+    link::{End, Link, Reading, Received},
 };
 use crate::engineio::{Dialect, Frame};
 use hyper::upgrade::OnUpgrade;
@@ -44,7 +44,7 @@ impl Candidate {
         if ready!(link.poll_flush(context)).is_err() {
             return Poll::Ready(Received::End(End::Broken));
         }
-        link.poll_receive(context)
+        link.poll_receive(&mut Reading::default(), context)
     }
 
     /// Answers a probe.

@@ -52,10 +52,19 @@ impl Decoder {
         }
     }
 
-    /// Takes in what was read, when all that was read before is decoded.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// Takes in what was read, when all that was read before is decoded. How many frames end in it that are no message's
+    /// last.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> usize {
         self.framing.advance(bytes);
         self.unread = Bytes::copy_from_slice(bytes);
+        self.framing.take_others()
+    }
+
+    /// Until `now` nothing was read, so that the rest of a message could not come.
+    pub(super) fn handle_pause(&mut self, now: Instant) {
+        if let Some((_, since)) = &mut self.awaited {
+            *since = now;
+        }
     }
 
     /// The next message; none: it is not all there.

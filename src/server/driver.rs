@@ -10,7 +10,7 @@ use super::{
     clock::Clock,
     door::{Doorkeeper, Knock, Reply},
     goodbye::{Goodbye, see_off},
-    link::{End, PutAside, Received},
+    link::{End, PutAside, Reading, Received},
     pace::Pace,
     polling::{BodyError, Post, Posted},
     session_name::SessionName,
@@ -32,7 +32,7 @@ use std::{
     task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::coop::consume_budget};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// One session with all that belongs to it.
@@ -40,6 +40,8 @@ pub(super) struct Driver<H, I> {
     pub(super) transport: Transport,
     /// How fast the client speaks.
     pub(super) pace: Pace,
+    /// The client is not listened to for a while: its answers to pings, and the rest of what it began to say, may be late.
+    pub(super) is_deaf: bool,
     /// Messages that have to wait until the client takes what it was sent.
     pub(super) put_aside: PutAside,
     /// The WebSocket that is to take over.
@@ -61,8 +63,12 @@ pub(super) struct Driver<H, I> {
 
 /// What woke the driver.
 enum Wake {
-    /// On the session's transport.
-    Arrived(Arrival),
+    /// On the session's WebSocket.
+    Received(Received),
+    /// The body of a POST is there, or will never be.
+    Posted(Result<Posted, BodyError>),
+    /// The client of the GET that waited has gone.
+    PollAbandoned,
     /// On the WebSocket that is to take over.
     Probed(Received),
     /// At the door, at that time.
@@ -117,10 +123,13 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 Wake::Timeout => self.handle_timeout(now, Duration::ZERO, &clock),
                 // A pong that has arrived counts, however late it is read and whatever stands before it: the client is
                 // late when nothing is left to be read. It cannot put that off for ever by saying more.
-                Wake::Arrived(arrival) => self.handle_arrival(now, arrival).and_then(|()| {
+                Wake::Received(received) => self.handle_received(now, received).and_then(|()| {
                     let patience = self.session.ping_timeout();
                     self.handle_timeout(now, patience, &clock)
                 }),
+                // In a place of its own: an idle session shall have no room for it.
+                Wake::Posted(body) => Box::pin(self.handle_posted(body)).await,
+                Wake::PollAbandoned => Err((CloseReason::TransportClosed, End::Broken)),
                 Wake::Probed(received) => {
                     self.handle_probed(now, &received);
                     self.handle_timeout(now, Duration::ZERO, &clock)
@@ -140,6 +149,11 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     /// # Cancel safety
     /// All progress is kept in `self` and in `clock`.
     fn poll_wake(&mut self, clock: &mut Clock, context: &mut Context<'_>) -> Poll<Wake> {
+        let now = Instant::now();
+        if self.is_deaf {
+            self.session.handle_pause(now);
+            self.transport.handle_pause(now);
+        }
         // Before the door: a GET that was sent after the `5` must not be taken for one from before it. A flood of probes
         // does not keep the door shut: reading them and answering them ends with the task's budget.
         if let Some(candidate) = &mut self.candidate
@@ -152,7 +166,6 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         {
             return Poll::Ready(Wake::Knock(came, knock));
         }
-        let now = Instant::now();
         self.handler.poll(now, context);
         let progress = match self.poll_send(clock, context) {
             Ok(progress) => progress,
@@ -167,10 +180,15 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         let too_far_behind = progress != Progress::Done && self.outbound.is_half_full();
         let paused_until = self.pace.paused_until(now, &self.bounds);
         if paused_until.is_none()
-            && let Poll::Ready(arrival) = self.poll_arrival(too_far_behind, context)
+            && let Poll::Ready(arrival) = self.poll_arrival(now, too_far_behind, context)
         {
-            return Poll::Ready(Wake::Arrived(arrival));
+            return Poll::Ready(match arrival {
+                Arrival::Received(received) => Wake::Received(received),
+                Arrival::Posted(body) => Wake::Posted(body),
+                Arrival::PollAbandoned => Wake::PollAbandoned,
+            });
         }
+        self.is_deaf = paused_until.is_some() || (too_far_behind && self.put_aside_is_full());
         let deadline = self.deadline(clock);
         let deadline = paused_until.map_or(deadline, |until| until.min(deadline));
         clock
@@ -179,16 +197,32 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
     }
 
     /// What the client says, as far as it may.
-    fn poll_arrival(&mut self, too_far_behind: bool, context: &mut Context<'_>) -> Poll<Arrival> {
-        let limit = self.bounds.max_put_aside_bytes;
-        let had_room = self.put_aside.bytes() < limit;
-        let arrival =
-            self.transport
-                .poll_arrival(too_far_behind, &mut self.put_aside, &self.bounds, context);
-        if had_room && self.put_aside.bytes() >= limit {
+    fn poll_arrival(
+        &mut self,
+        now: Instant,
+        too_far_behind: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<Arrival> {
+        let was_full = self.put_aside_is_full();
+        let mut reading = Reading::default();
+        let arrival = self.transport.poll_arrival(
+            too_far_behind,
+            &mut self.put_aside,
+            &self.bounds,
+            &mut reading,
+            context,
+        );
+        if !was_full && self.put_aside_is_full() {
             self.bounds.note(Limit::PutAsideBytes);
         }
+        if reading.others > 0 {
+            self.note_pace(now, reading.others, 0);
+        }
         arrival
+    }
+
+    fn put_aside_is_full(&self) -> bool {
+        self.put_aside.bytes() >= self.bounds.max_put_aside_bytes
     }
 
     /// Sends as much as the client takes, and as one may in one go.
@@ -213,7 +247,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 Ok(progress)
             }
             Err(Stop::Close(reason)) => Err(Wake::Close(reason)),
-            Err(Stop::PollAbandoned) => Err(Wake::Arrived(Arrival::PollAbandoned)),
+            Err(Stop::PollAbandoned) => Err(Wake::PollAbandoned),
             Err(Stop::Failed(error)) => {
                 log::debug!("{}: writing failed: {error}", self.name);
                 Err(Wake::WriteFailed)
@@ -242,34 +276,34 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         }
     }
 
-    fn handle_arrival(&mut self, now: Instant, arrival: Arrival) -> Result<(), Ending> {
-        match arrival {
-            Arrival::Received(Received::Text(text)) => {
-                self.note_pace(now, 1, text.len());
+    fn handle_received(&mut self, now: Instant, received: Received) -> Result<(), Ending> {
+        match received {
+            Received::Text(text) => {
+                self.note_received(now, 1, text.len());
                 self.handle_packet(now, self.dialect.decode_text(&text))
             }
-            Arrival::Received(Received::Binary(bytes)) => {
-                self.note_pace(now, 1, bytes.len());
+            Received::Binary(bytes) => {
+                self.note_received(now, 1, bytes.len());
                 self.handle_packet(now, self.dialect.decode_binary(bytes))
             }
-            Arrival::Received(Received::End(end)) => {
+            Received::End(end) => {
                 if end == End::Failed(CloseCode::Size) {
                     self.bounds.note(Limit::PayloadBytes);
                 }
                 Err((end.reason(), end))
             }
-            Arrival::Posted(body) => self.handle_posted(now, body),
-            Arrival::PollAbandoned => Err((CloseReason::TransportClosed, End::Broken)),
         }
     }
 
-    /// Who is not read for a while cannot be heard to be alive either, and is, or it would not be too fast.
+    fn note_received(&mut self, now: Instant, packets: usize, bytes: usize) {
+        self.registration.meter().note_received(packets, bytes);
+        self.note_pace(now, packets, bytes);
+    }
+
     fn note_pace(&mut self, now: Instant, messages: usize, bytes: usize) {
-        self.registration.meter().note_received(messages, bytes);
         let limit = self.pace.note(now, messages, bytes, &self.bounds);
         if self.pace.paused_until(now, &self.bounds).is_some() {
             self.bounds.note(limit);
-            self.session.handle_pause(now);
         }
     }
 
@@ -333,15 +367,11 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         (CloseReason::TransportError, end)
     }
 
-    fn handle_posted(
-        &mut self,
-        now: Instant,
-        body: Result<Posted, BodyError>,
-    ) -> Result<(), Ending> {
+    async fn handle_posted(&mut self, body: Result<Posted, BodyError>) -> Result<(), Ending> {
         self.session.handle_post_end();
         let (status, outcome) = match body {
             Ok(Posted { bytes, is_binary }) => {
-                let outcome = self.handle_payload(now, is_binary, &bytes);
+                let outcome = self.handle_payload(is_binary, &bytes).await;
                 (StatusCode::OK, outcome)
             }
             Err(BodyError::TooLarge) => (
@@ -363,8 +393,9 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         outcome
     }
 
-    /// Protocol, "Payload encoding": the packets of a POST, in order, as far as they are any.
-    fn handle_payload(&mut self, now: Instant, is_binary: bool, body: &[u8]) -> Result<(), Ending> {
+    /// Protocol, "Payload encoding": the packets of a POST, in order, as far as they are any, and until the session is told
+    /// to close. They may be very many, and others have their turns meanwhile.
+    async fn handle_payload(&mut self, is_binary: bool, body: &[u8]) -> Result<(), Ending> {
         let max_packets = self.bounds.max_payload_packets;
         let mut count = 0;
         for packet in self.dialect.decode_payload(is_binary, body, max_packets) {
@@ -372,9 +403,13 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 self.bounds.note(Limit::PayloadPackets);
             }
             count += 1;
-            self.handle_packet(now, packet)?;
+            self.handle_packet(Instant::now(), packet)?;
+            if self.outbound.is_closing() {
+                break;
+            }
+            consume_budget().await;
         }
-        self.note_pace(now, count, body.len());
+        self.note_received(Instant::now(), count, body.len());
         Ok(())
     }
 
@@ -559,7 +594,7 @@ mod tests {
             size_of::<F>()
         }
         let sizes = [
-            ("the task", of_its_task(Driver::run), 704),
+            ("the task", of_its_task(Driver::run), 752),
             ("the link", size_of::<Link>(), 120),
             ("the subscription", size_of::<Subscription>(), 104),
             ("the inbox", size_of::<Inbox>(), 96),

@@ -403,6 +403,7 @@ where
         let driver = Driver {
             transport,
             pace: Pace::new(Instant::now()),
+            is_deaf: false,
             put_aside: PutAside::default(),
             candidate: None,
             door: door.map(Doorkeeper),

@@ -3,6 +3,8 @@
 //! tungstenite keeps what it has of a message to itself, and whoever sends half of one could have it kept for
 //! as long as he likes. So [`Decoder`](super::decoder::Decoder) lets the headers be followed here.
 
+use std::mem;
+
 /// The last fragment of a message (RFC 6455, 5.2).
 const FIN: u8 = 0x80;
 
@@ -21,6 +23,8 @@ pub(super) struct Framing {
     is_fragmented: bool,
     /// How many messages have ended, and control frames outside of one. It may wrap.
     ended: u32,
+    /// How many frames have ended that were no message's last, since that was asked.
+    others: usize,
 }
 
 /// What comes next. `first` is the first byte of the frame.
@@ -106,13 +110,20 @@ impl Framing {
         if missing > 0 {
             return Next::Rest { first, missing };
         }
-        if first & CONTROL == 0 {
+        let is_control = first & CONTROL != 0;
+        if !is_control {
             self.is_fragmented = first & FIN == 0;
         }
+        self.others += usize::from(is_control || self.is_fragmented);
         if !self.is_fragmented {
             self.ended = self.ended.wrapping_add(1);
         }
         Next::First
+    }
+
+    /// How many frames have ended since this was asked last that are no message's last: control frames, and fragments.
+    pub(super) fn take_others(&mut self) -> usize {
+        mem::take(&mut self.others)
     }
 
     /// The number of the message that has begun and has not ended, if there is one. A control frame outside

@@ -11,14 +11,15 @@ use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use std::{
     collections::VecDeque,
-    future::poll_fn,
+    future::{Future, poll_fn},
     io,
     mem::{self, MaybeUninit},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
-use tokio::{io::ReadBuf, sync::watch, time::timeout};
+use tokio::{io::ReadBuf, sync::watch, task::coop::consume_budget, time::timeout};
 use tokio_tungstenite::tungstenite::{
     Error, Message, Utf8Bytes,
     error::ProtocolError,
@@ -27,6 +28,9 @@ use tokio_tungstenite::tungstenite::{
 
 /// How much is read at once, into the stack: a client that says nothing has no buffer.
 const READ_BYTES: usize = 8 << 10;
+
+/// How much is read in one go, in bytes, where it brings no message; then others have their turn.
+const TURN_BYTES: usize = 64 << 10;
 
 /// A WebSocket that carries one Engine.IO packet a message.
 pub(super) struct Link {
@@ -89,6 +93,15 @@ impl Received {
             Self::End(_) => false,
         }
     }
+}
+
+/// What was read in one go.
+#[derive(Default)]
+pub(super) struct Reading {
+    /// In bytes.
+    bytes: usize,
+    /// How many frames were no message's last: control frames, and fragments. They are as much work as a message.
+    pub(super) others: usize,
 }
 
 /// Messages that were read before their time. Boxed, because hardly ever are there any.
@@ -215,8 +228,15 @@ impl Link {
     }
 
     /// The next message. Pings are answered underneath. After [`Received::End`] do not call it again.
-    pub(super) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Received> {
+    ///
+    /// Whoever says much has turns as well: each frame takes a part of the task's budget, and so does what is read.
+    pub(super) fn poll_receive(
+        &mut self,
+        reading: &mut Reading,
+        context: &mut Context<'_>,
+    ) -> Poll<Received> {
         loop {
+            ready!(pin!(consume_budget()).poll(context));
             if let Some(decoder) = &mut self.decoder {
                 match decoder.decode(&mut self.wire) {
                     Ok(Some(Message::Text(text))) => return Poll::Ready(Received::Text(text)),
@@ -242,6 +262,10 @@ impl Link {
                 }
                 self.decoder.take_if(|decoder| decoder.is_done());
             }
+            if reading.bytes >= TURN_BYTES {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let mut buffer = [const { MaybeUninit::uninit() }; READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut buffer);
             match ready!(self.wire.poll_read(context, &mut buffer)) {
@@ -249,9 +273,19 @@ impl Link {
                 Ok(()) if buffer.filled().is_empty() => {
                     return Poll::Ready(Received::End(End::ClosedByPeer));
                 }
-                Ok(()) => self.decoder().push(buffer.filled()),
+                Ok(()) => {
+                    reading.bytes += buffer.filled().len();
+                    reading.others += self.decoder().push(buffer.filled());
+                }
                 Err(error) => return Poll::Ready(Received::End(End::of(&error.into()))),
             }
+        }
+    }
+
+    /// Until `now` nothing was read, so that the rest of a message could not come.
+    pub(super) fn handle_pause(&mut self, now: Instant) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.handle_pause(now);
         }
     }
 
@@ -267,13 +301,14 @@ impl Link {
         may_ask: bool,
         put_aside: &mut PutAside,
         limit: usize,
+        reading: &mut Reading,
         context: &mut Context<'_>,
     ) -> Poll<Received> {
         if may_ask && let Some(message) = put_aside.pop() {
             return Poll::Ready(message);
         }
         while may_ask || put_aside.bytes() < limit {
-            match ready!(self.poll_receive(context)) {
+            match ready!(self.poll_receive(reading, context)) {
                 received if may_ask || !received.is_message() => return Poll::Ready(received),
                 message => put_aside.push(message),
             }

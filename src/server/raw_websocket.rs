@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Bounds,
-    link::{End, Link, Received},
+    link::{End, Link, Reading, Received},
     websocket::{self, HandshakeError},
 };
 use crate::engineio::{Dialect, Frame, Revision};
@@ -158,7 +158,7 @@ impl RawWebSocket {
         if let Err(end) = ready!(self.poll_sent(context)) {
             return Poll::Ready(Received::End(end));
         }
-        if let Poll::Ready(received) = self.link.poll_receive(context) {
+        if let Poll::Ready(received) = self.link.poll_receive(&mut Reading::default(), context) {
             return Poll::Ready(received);
         }
         let Some(since) = self.link.awaiting_since() else {

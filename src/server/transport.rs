@@ -2,7 +2,7 @@
 
 use super::{
     Bounds, Limit, Meter,
-    link::{Link, PutAside, Received},
+    link::{Link, PutAside, Reading, Received},
     meter::Sent,
     polling::{BodyError, Gone, Polling, Posted},
     wire::Batch,
@@ -103,6 +103,7 @@ impl Transport {
         too_far_behind: bool,
         put_aside: &mut PutAside,
         bounds: &Bounds,
+        reading: &mut Reading,
         context: &mut Context<'_>,
     ) -> Poll<Arrival> {
         match self {
@@ -121,9 +122,17 @@ impl Transport {
                     !too_far_behind,
                     put_aside,
                     bounds.max_put_aside_bytes,
+                    reading,
                     context,
                 )
                 .map(Arrival::Received),
+        }
+    }
+
+    /// Until `now` nothing was read.
+    pub(super) fn handle_pause(&mut self, now: Instant) {
+        if let Self::WebSocket(link, _) = self {
+            link.handle_pause(now);
         }
     }
 

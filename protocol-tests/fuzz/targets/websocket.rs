@@ -98,6 +98,8 @@ fn run(input: &[u8]) {
 struct Said {
     messages: Vec<Frame>,
     pings: Vec<Vec<u8>>,
+    /// How many frames are no message's last.
+    others: usize,
     end: End,
 }
 
@@ -154,16 +156,18 @@ impl Head {
 }
 
 fn by_hand(bytes: &[u8]) -> Said {
-    let (mut messages, mut pings) = (Vec::new(), Vec::new());
-    let end = read(bytes, &mut messages, &mut pings);
-    Said {
-        messages,
-        pings,
-        end,
-    }
+    let mut said = Said {
+        messages: Vec::new(),
+        pings: Vec::new(),
+        others: 0,
+        end: PROTOCOL,
+    };
+    said.end = read(bytes, &mut said);
+    said
 }
 
-fn read(mut rest: &[u8], messages: &mut Vec<Frame>, pings: &mut Vec<Vec<u8>>) -> End {
+/// Reads all, up to the end that it comes to.
+fn read(mut rest: &[u8], said: &mut Said) -> End {
     // The type of the message that has begun, and what there is of it.
     let mut begun: Option<(u8, Vec<u8>)> = None;
     loop {
@@ -198,7 +202,7 @@ fn read(mut rest: &[u8], messages: &mut Vec<Frame>, pings: &mut Vec<Vec<u8>>) ->
         begun = match (opcode, begun) {
             (8, _) => return goodbye(&payload),
             (9, begun) => {
-                pings.push(payload);
+                said.pings.push(payload);
                 begun
             }
             (10, begun) => begun,
@@ -206,6 +210,7 @@ fn read(mut rest: &[u8], messages: &mut Vec<Frame>, pings: &mut Vec<Vec<u8>>) ->
             (1 | 2, None) => Some((opcode, payload)),
             _ => return PROTOCOL,
         };
+        said.others += usize::from(opcode >= 8 || !is_last);
         if opcode >= 8 {
             continue;
         }
@@ -224,8 +229,8 @@ fn read(mut rest: &[u8], messages: &mut Vec<Frame>, pings: &mut Vec<Vec<u8>>) ->
         }
         match (is_last, opcode) {
             (false, _) => begun = Some((opcode, so_far)),
-            (true, 1) => messages.push(Frame::Text(so_far.into())),
-            (true, _) => messages.push(Frame::Binary(so_far.into())),
+            (true, 1) => said.messages.push(Frame::Text(so_far.into())),
+            (true, _) => said.messages.push(Frame::Binary(so_far.into())),
         }
     }
 }
@@ -255,8 +260,11 @@ fn is_followed(pieces: &[&[u8]], bytes: &[u8], expected: &Said) {
     whole.advance(bytes);
     pieces.iter().for_each(|piece| divided.advance(piece));
     assert_eq!(divided.unfinished(), whole.unfinished());
+    let others = whole.take_others();
+    assert_eq!(divided.take_others(), others);
     if let End::Silence { is_unfinished } = expected.end {
         assert_eq!(whole.unfinished().is_some(), is_unfinished);
+        assert_eq!(others, expected.others);
     }
 }
 

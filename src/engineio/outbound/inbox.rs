@@ -191,6 +191,11 @@ impl Inbox {
         }
     }
 
+    /// Whether it was told to close.
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Whether more than half of what may wait does.
     pub(super) fn is_half_full(&self) -> bool {
         self.lock().bytes > self.capacity / 2

@@ -90,6 +90,11 @@ impl Outbound {
         self.inbox.poll_close(context)
     }
 
+    /// Whether the session was told to close, be it behind what still waits.
+    pub fn is_closing(&self) -> bool {
+        self.inbox.is_closing()
+    }
+
     /// Whether so much waits for this client alone that it should not be allowed to ask for more.
     pub fn is_half_full(&self) -> bool {
         self.inbox.is_half_full()
