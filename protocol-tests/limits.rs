@@ -754,6 +754,71 @@ fn a_post_that_trickles_in_ends_its_session() {
     });
 }
 
+/// What has left the inbox, and lies in the server because the client does not read it.
+#[test]
+fn answers_that_are_not_taken_count_as_what_waits() {
+    const ANSWER: usize = 4 << 20;
+    run(async {
+        let mut setup = with_timing(|_| {});
+        setup.limits.max_waiting_bytes = 3 * ANSWER;
+        let (server, mut recording) = Recorder::server(setup);
+        let mut poller = Poller::join(server.address, "deaf").await;
+        let socket = recording.connected().await;
+        let frame = large(ANSWER);
+        let waiting = || server.engine.budget().waiting();
+        // Taken, it does not count any more.
+        for _ in 0..5 {
+            socket.send(frame.clone());
+            assert_eq!(poller.poll().await.0, 200);
+            until(|| waiting() == 0).await;
+        }
+        let mut deaf = Vec::new();
+        while server.ended().is_empty() {
+            assert!(deaf.len() < 6, "{} answers lie there", deaf.len());
+            socket.send(frame.clone());
+            let mut client = Client::dial_narrow(server.address).await;
+            let request = plain_request("GET", "deaf", &poller.query, 0);
+            client.write(request.as_bytes()).await;
+            assert_eq!(client.head().await.status, 200);
+            assert!(server.sessions() == 0 || waiting() > 0);
+            deaf.push(client);
+        }
+        assert_eq!(server.ended(), [(CloseReason::Overflow, 1)]);
+        drop(deaf);
+        until(|| waiting() == 0).await;
+    });
+}
+
+#[test]
+fn who_takes_long_to_take_an_answer_is_not_late() {
+    run(async {
+        let mut setup = with_timing(|timing| {
+            timing.ping_interval = milliseconds(200);
+            timing.ping_timeout = milliseconds(600);
+            timing.poll_timeout = milliseconds(600);
+        });
+        setup.limits.max_waiting_bytes = 64 << 20;
+        let (server, mut recording) = Recorder::server(setup);
+        let mut poller = Poller::join(server.address, "slow").await;
+        let socket = recording.connected().await;
+        socket.send(large(16 << 20));
+        poller.ask().await;
+        let begun = Instant::now();
+        poller.client.read_now_and_then(100, milliseconds(20)).await;
+        assert!(begun.elapsed() > milliseconds(1_500));
+        let (status, answer) = poller.polled().await;
+        assert!(status == 200 && answer.starts_with("42[\"large\""));
+        // The ping was behind it, or comes now.
+        let answer = match answer.ends_with("\x1e2") {
+            true => "2".to_owned(),
+            false => poller.poll().await.1,
+        };
+        assert_eq!(answer, "2");
+        assert_eq!(poller.post("3").await, (200, "ok".to_owned()));
+        assert_eq!(server.ended(), []);
+    });
+}
+
 #[test]
 fn a_post_that_is_slow_and_arrives_is_taken() {
     run(async {

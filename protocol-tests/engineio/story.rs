@@ -543,6 +543,16 @@ impl<'a, C: Choices> Story<'a, C> {
                     *since = story.now;
                 }
             }),
+            // It takes long to take its answer.
+            990 if !self.moved => self.turn(false, |story| {
+                story.session.handle_unsent(story.at());
+                if story.revision == Revision::V3 {
+                    story.alive = story.now;
+                }
+                if !story.held {
+                    story.absent_since = story.now;
+                }
+            }),
             _ => {
                 let deadline = self.session.deadline() - self.opened;
                 let near = deadline.as_millis() as u64;

@@ -708,6 +708,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// The next HTTP response, with its body.
+    /// Reads at most 64 KiB, so many times.
+    pub async fn read_now_and_then(&mut self, times: usize, pace: Duration) {
+        let mut tick = tokio::time::interval(pace);
+        let mut piece = vec![0; 64 << 10];
+        for _ in 0..times {
+            tick.tick().await;
+            let length = self.stream.read(&mut piece).await.expect("more");
+            assert!(length > 0, "the end");
+            self.buffer.extend_from_slice(&piece[..length]);
+        }
+    }
+
     pub async fn response(&mut self) -> (Head, String) {
         let head = self.head().await;
         let length: usize = match head.get("content-length") {

@@ -7,6 +7,7 @@ use crate::{
     socketio::SocketId,
     users::{User, UserId},
 };
+use bytes::Bytes;
 use hyper::{
     StatusCode,
     body::Incoming,
@@ -14,6 +15,7 @@ use hyper::{
     http::request::Parts,
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 /// What everyone does, and who may ask.
@@ -34,6 +36,15 @@ pub(super) struct Unknown {
     state: &'static str,
 }
 
+/// What everyone does, which all who ask share until it changes, however slowly they take it.
+struct Shared(Arc<RawValue>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.get().as_bytes()
+    }
+}
+
 impl Unknown {
     pub(super) fn new() -> Self {
         Self {
@@ -47,7 +58,7 @@ impl Activities {
     pub(super) fn all(&self, request: &Parts) -> Answer {
         tagged(request, self.hub.mark(), || match self.hub.array() {
             Ok(array) => {
-                let text = array.get().to_owned();
+                let text = Bytes::from_owner(Shared(array));
                 with_body(StatusCode::OK, "application/json", text)
             }
             Err(error) => failed(&error),

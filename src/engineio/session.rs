@@ -288,6 +288,15 @@ impl Session {
         }
     }
 
+    /// At `now` the answer to the last GET is still under way: what it says of pings cannot be answered yet, and the next GET
+    /// comes when it is there.
+    pub fn handle_unsent(&mut self, now: Instant) {
+        self.heartbeat.rearm(now, &self.timing);
+        if let Poll::Absent { since } = &mut self.poll {
+            *since = now;
+        }
+    }
+
     /// The WebSocket that was to take over is gone at `now`. Another may try.
     pub fn handle_websocket_lost(&mut self, now: Instant) {
         self.upgrade = None;

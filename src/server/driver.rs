@@ -491,6 +491,10 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
         {
             return Err((CloseReason::MessageTimeout, End::Open));
         }
+        // For who takes nothing of it there is `write_timeout`.
+        if self.outbound.has_held() {
+            self.session.handle_unsent(now);
+        }
         loop {
             match self.session.handle_timeout(now) {
                 Due::Nothing => break,
@@ -522,7 +526,7 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
                 }
             }
             Transport::Polling(mut polling) if polling.is_held() && last_words.is_empty() => {
-                let _gone = polling.answer(&[goodbye]);
+                polling.answer_last(goodbye);
             }
             Transport::Polling(polling) if reason == CloseReason::ClientClosed => {
                 if let Some(door) = self.door {
@@ -597,7 +601,7 @@ mod tests {
             ("the task", of_its_task(Driver::run), 752),
             ("the link", size_of::<Link>(), 120),
             ("the subscription", size_of::<Subscription>(), 104),
-            ("the inbox", size_of::<Inbox>(), 96),
+            ("the inbox", size_of::<Inbox>(), 104),
             ("the clock", size_of::<Clock>(), 56),
         ];
         for (what, found, most) in sizes {

@@ -16,6 +16,7 @@ use super::{
     sessions::Place,
     transport::Transport,
     turned_away::TurnedAway,
+    unsent::Unsent,
     websocket,
 };
 use crate::engineio::{
@@ -480,6 +481,7 @@ impl Waiting {
     async fn answer(self) -> Result<Answer, TurnedAway> {
         let answer = self.answer.await.map_err(|_| Refusal::SessionUnknown)?;
         // Here, and not in the session's task, which has its heartbeat to look after.
-        Ok(compressed(self.coding, self.compress_from_bytes, answer))
+        let answer = compressed(self.coding, self.compress_from_bytes, answer);
+        Ok(Unsent::tie(answer))
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn see_off<T>(
 ) {
     if let Ok(reply) = timeout(LAST_POLL_TIMEOUT, next_poll(&door)).await {
         polling.hold(reply);
-        let _gone = polling.answer(&[goodbye]);
+        polling.answer_last(goodbye);
     }
     drop((door, held));
     polling.finish_post(StatusCode::OK);

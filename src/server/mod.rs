@@ -10,7 +10,8 @@
 //! * `endpoint`: an engine and nothing else, as a server of its own; `handshake`: the request that opened a session.
 //! * `websocket`: the WebSocket handshake.
 //! * `driver`: the one task that owns a session, from its opening to its last frame; `clock` is its timer.
-//! * `door`, `polling`: how the requests of long-polling reach that task, and what it does with them.
+//! * `door`, `polling`: how the requests of long-polling reach that task, and what it does with them; `unsent` counts what
+//!   of its answers waits.
 //! * `transport`: what a session is on, to be sent to and read from.
 //! * `compression`: what makes the answers of long-polling smaller.
 //! * `asset`: a file for browsers; `client_bundle`: those of the JavaScript client, for pages that load it from here.
@@ -70,6 +71,7 @@ mod stream;
 mod tls;
 mod transport;
 mod turned_away;
+mod unsent;
 mod websocket;
 mod wire;
 

@@ -1,7 +1,7 @@
 //! Long-polling: the transport of a session whose client has no WebSocket, or not yet.
 
-use super::{Answer, answer, door::Reply};
-use crate::engineio::{Dialect, Frame, Revision};
+use super::{Answer, answer, door::Reply, unsent::Unsent};
+use crate::engineio::{Dialect, Frame, Revision, outbound::Outbound};
 use hyper::{
     StatusCode,
     body::{Body, Incoming},
@@ -66,14 +66,23 @@ impl Polling {
         self.poll = Some(reply);
     }
 
-    /// Answers the GET that waits, if one does.
+    /// Answers the GET that waits, if one does, with frames from `outbound`, which counts them until the client has them.
     ///
     /// # Errors
     /// Its client has gone in this very moment, and the frames are lost, as they would be on the way.
-    pub(super) fn answer(&mut self, frames: &[Frame]) -> Result<(), Gone> {
-        match self.poll.take() {
-            Some(reply) => reply.send(payload(self.dialect, frames)).map_err(|_| Gone),
-            None => Ok(()),
+    pub(super) fn answer(&mut self, frames: &[Frame], outbound: &Outbound) -> Result<(), Gone> {
+        let Some(reply) = self.poll.take() else {
+            return Ok(());
+        };
+        let mut answer = payload(self.dialect, frames);
+        Unsent::count(&mut answer, outbound);
+        reply.send(answer).map_err(|_| Gone)
+    }
+
+    /// Answers the GET that waits, if one does, with something small that is the last it is told here.
+    pub(super) fn answer_last(&mut self, frame: Frame) {
+        if let Some(reply) = self.poll.take() {
+            let _gone = reply.send(payload(self.dialect, &[frame]));
         }
     }
 
@@ -182,7 +191,11 @@ fn uncached(mut answer: Answer) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::{Dialect, Gone, Polling, Revision};
-    use crate::engineio::Packet;
+    use crate::engineio::{
+        Packet,
+        outbound::{Inbox, Outbound},
+    };
+    use std::sync::Arc;
     use tokio::sync::oneshot;
 
     #[test]
@@ -191,9 +204,12 @@ mod tests {
             revision: Revision::V4,
             base64_only: false,
         });
+        let outbound = Outbound::new(Arc::new(Inbox::new(1_000)));
         let (reply, answer) = oneshot::channel();
         polling.hold(reply);
         drop(answer);
-        assert_eq!(polling.answer(&[Packet::Noop.encode()]), Err(Gone));
+        let noop = Packet::Noop.encode();
+        assert_eq!(polling.answer(&[noop], &outbound), Err(Gone));
+        assert!(!outbound.has_held());
     }
 }

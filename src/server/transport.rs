@@ -152,7 +152,7 @@ impl Transport {
     pub(super) fn switch(&mut self, link: Link) {
         if let Self::Polling(mut polling) = mem::replace(self, Self::WebSocket(link, None)) {
             // A client that moves has no GET left; if it has, it shall not wait for ever.
-            let _gone = polling.answer(&[Packet::Noop.encode()]);
+            polling.answer_last(Packet::Noop.encode());
             if let Self::WebSocket(_, late) = self
                 && polling.is_reading()
             {
@@ -183,7 +183,7 @@ fn send_by_answer(
         frames.iter().for_each(|frame| sent.note(frame));
         meter.note_sent(sent);
         polling
-            .answer(&frames)
+            .answer(&frames, outbound)
             .map_err(|Gone| Stop::PollAbandoned)?;
     }
     match close {

@@ -58,6 +58,8 @@ struct State {
     orders: VecDeque<(Stamp, Order)>,
     /// Bytes of the frames in `orders`.
     bytes: usize,
+    /// Bytes that have left, and that the client has not taken: see [`Held`](super::Held).
+    held: usize,
     /// The session's task, while it waits. Written when it finds nothing to do, taken by whoever gives an order.
     waker: Option<Waker>,
     /// No order is taken any more: the session was told to close, or is gone.
@@ -114,15 +116,9 @@ impl Inbox {
                 return;
             }
             let is_last = matches!(order, Order::Close(_));
-            let too_much = self.too_much(state.bytes).filter(|_| !is_last);
+            let too_much = self.too_much(&state).filter(|_| !is_last);
             if let Some(reason) = too_much {
-                // What waits is given up at once: the client did not take it, and others need the memory.
-                state.orders = VecDeque::new();
-                self.subtract(&mut state, usize::MAX);
-                state.closed = true;
-                state
-                    .orders
-                    .push_back((Stamp::next(), Order::Close(reason)));
+                self.give_up(&mut state, reason);
             } else {
                 let cost = order.cost();
                 state.bytes += cost;
@@ -135,6 +131,36 @@ impl Inbox {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// So many bytes have left that the client has not taken, and count until [`Inbox::release`].
+    pub(super) fn hold(&self, bytes: usize) {
+        self.budget.iter().for_each(|budget| budget.add(bytes));
+        let waker = {
+            let mut state = self.lock();
+            state.held += bytes;
+            match self.too_much(&state) {
+                Some(reason) if !state.closed => {
+                    self.give_up(&mut state, reason);
+                    state.waker.take()
+                }
+                _ => None,
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The client has taken them, or never will.
+    pub(super) fn release(&self, bytes: usize) {
+        self.budget.iter().for_each(|budget| budget.subtract(bytes));
+        self.lock().held -= bytes;
+    }
+
+    /// Whether there is something that has left and that the client has not taken.
+    pub(super) fn has_held(&self) -> bool {
+        self.lock().held > 0
     }
 
     /// As [`Inbox::push`], but only if the client takes things at once: it is not blocked, and nothing waits for it.
@@ -198,7 +224,8 @@ impl Inbox {
 
     /// Whether more than half of what may wait does.
     pub(super) fn is_half_full(&self) -> bool {
-        self.lock().bytes > self.capacity / 2
+        let state = self.lock();
+        state.bytes + state.held > self.capacity / 2
     }
 
     /// Takes no order from now on, and forgets those that wait.
@@ -211,13 +238,21 @@ impl Inbox {
     }
 
     /// Why the client is to go, if so much waits for it that it is.
-    fn too_much(&self, bytes: usize) -> Option<CloseReason> {
+    fn too_much(&self, state: &State) -> Option<CloseReason> {
+        let bytes = state.bytes + state.held;
         if bytes > self.capacity {
             return Some(CloseReason::Overflow);
         }
         let is_exceeded = |budget: &Arc<Budget>| bytes > LITTLE && budget.is_exceeded();
         let shared = self.budget.as_ref().is_some_and(is_exceeded);
         shared.then_some(CloseReason::SharedOverflow)
+    }
+
+    /// What waits is given up at once: the client did not take it, and others need the memory.
+    fn give_up(&self, state: &mut State, reason: CloseReason) {
+        state.orders = VecDeque::from([(Stamp::next(), Order::Close(reason))]);
+        self.subtract(state, usize::MAX);
+        state.closed = true;
     }
 
     /// So many bytes wait no more, or all of them.

@@ -1,6 +1,6 @@
 //! The merge: what a session's task pulls its work from.
 
-use super::{Inbox, Order, Owner, Stamp, Subscription, inbox::Front};
+use super::{Held, Inbox, Order, Owner, Stamp, Subscription, inbox::Front};
 use crate::engineio::{CloseReason, Frame};
 use smallvec::SmallVec;
 use std::{
@@ -88,6 +88,16 @@ impl Outbound {
     /// As [`Outbound::poll_next`].
     pub fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
         self.inbox.poll_close(context)
+    }
+
+    /// So many bytes of what was taken from here wait elsewhere, for as long as what is returned is kept.
+    pub fn hold(&self, bytes: usize) -> Held {
+        Held::new(Arc::clone(&self.inbox), bytes)
+    }
+
+    /// Whether something is kept in that way.
+    pub fn has_held(&self) -> bool {
+        self.inbox.has_held()
     }
 
     /// Whether the session was told to close, be it behind what still waits.

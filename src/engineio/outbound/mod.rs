@@ -12,6 +12,7 @@
 //! afterwards, and a snapshot comes after all that it covers and before all that it does not.
 
 mod budget;
+mod held;
 mod inbox;
 mod merge;
 mod stamp;
@@ -20,6 +21,7 @@ mod topic;
 use std::task::{Context, Waker};
 
 pub use budget::Budget;
+pub use held::Held;
 pub use inbox::{Inbox, LITTLE, Order, Owner};
 pub use merge::{Delivery, Outbound};
 pub use stamp::Stamp;

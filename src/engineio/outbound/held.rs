@@ -1,0 +1,25 @@
+//! What has left an inbox, and has not reached the network.
+
+use super::Inbox;
+use std::sync::Arc;
+
+/// So many bytes that someone else sends: for as long as he has them, they count as if they waited in the inbox.
+pub struct Held {
+    inbox: Arc<Inbox>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Counts `bytes` against the capacity of `inbox`, and its budget. If that is too much, the session is closed as by
+    /// one that pushes.
+    pub(super) fn new(inbox: Arc<Inbox>, bytes: usize) -> Self {
+        inbox.hold(bytes);
+        Self { inbox, bytes }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.inbox.release(self.bytes);
+    }
+}
