@@ -12,13 +12,18 @@
 
 mod support;
 
-use hyper::HeaderMap;
+use hyper::{HeaderMap, Request, StatusCode, body::Incoming};
 use rollcall::{
     engineio::{CloseReason, Timing},
-    server::{Ledger, Limit, Limits, Network, Proxies, TooMuch},
+    server::{
+        Answer, Bounds, Handler, Ledger, Limit, Limits, Network, Proxies, TooMuch, bind, empty,
+        serve,
+    },
 };
 use std::{
+    future::pending,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use support::{
@@ -1273,6 +1278,61 @@ fn who_is_not_heard_for_a_while_is_not_late() {
         assert!(took > milliseconds(1_500), "{took:?} are no pause");
         assert_eq!(client.poll().await, (200, "2".to_owned()));
         assert_eq!(server.ended(), []);
+    });
+}
+
+/// Takes the addresses of this machine for those of others.
+struct Abroad;
+
+impl Handler for Abroad {
+    async fn handle(self: Arc<Self>, _: Request<Incoming>, _: SocketAddr) -> Answer {
+        empty(StatusCode::OK)
+    }
+
+    fn network(&self, peer: SocketAddr) -> Option<Network> {
+        // As a proxy would tell it.
+        Network::of(SocketAddr::new(peer.ip(), 0))
+    }
+}
+
+#[test]
+fn as_many_connections_of_an_address_as_it_may_have_and_no_more() {
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    run(async {
+        let listener = bind(Some(Ipv4Addr::LOCALHOST.into()), 0).expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let bounds = Arc::new(Bounds::new(Limits {
+            max_connections_per_network: 2,
+            ..Limits::default()
+        }));
+        let serving = Arc::clone(&bounds);
+        tokio::spawn(async move { serve(listener, Arc::new(Abroad), &serving, pending()).await });
+        let ask = |from: Ipv4Addr| async move {
+            let mut client = Client::dial_from(from, address).await;
+            client.write(REQUEST).await;
+            let (head, body) = client.response().await;
+            (client, head, body)
+        };
+        let (one, other) = (Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2));
+        let mut inside = [ask(one).await.0, ask(one).await.0];
+        let (mut client, head, body) = ask(one).await;
+        assert_eq!(head.status, 429);
+        assert_eq!(head.get("retry-after"), Some("10"));
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(body["code"], 4);
+        assert_eq!(client.see().await, Seen::End);
+        let reached = bounds
+            .reached()
+            .find(|(limit, _)| *limit == Limit::ConnectionsPerNetwork);
+        assert_eq!(reached, Some((Limit::ConnectionsPerNetwork, 1)));
+        // Others are let in, those inside are unharmed, and who goes makes room.
+        assert_eq!(ask(other).await.1.status, 200);
+        for client in &mut inside {
+            client.write(REQUEST).await;
+            assert_eq!(client.response().await.0.status, 200);
+        }
+        drop(inside);
+        while ask(one).await.1.status != 200 {}
     });
 }
 

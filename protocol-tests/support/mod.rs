@@ -548,6 +548,15 @@ impl Client {
         Self::on(stream)
     }
 
+    /// One that has this of the machine's own addresses.
+    pub async fn dial_from(from: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind(SocketAddr::new(from.into(), 0))
+            .expect("an address");
+        Self::on(socket.connect(address).await.expect("a connection"))
+    }
+
     /// Opens a session; also tells what the open packet says.
     pub async fn open(address: SocketAddr, name: &str) -> (Self, serde_json::Value) {
         let mut client = Self::dial(address).await;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     presence::{Hub, Visitor},
-    server::{Answer, ClientBundle, Cors, Engine, Handler, Proxies, empty},
+    server::{Answer, ClientBundle, Cors, Engine, Handler, Network, Proxies, empty},
     socketio::SocketIo,
     users::{Directory, Role, User},
 };
@@ -282,6 +282,10 @@ impl Handler for Api {
             None => Either::Right(self.route(request, client)),
         };
         answer.map(|answer| permit.apply(answer))
+    }
+
+    fn network(&self, peer: SocketAddr) -> Option<Network> {
+        Network::of(peer).filter(|_| !self.proxies.trusts(peer.ip()))
     }
 }
 

@@ -51,6 +51,8 @@ pub enum Limit {
     WriteTimeout,
     /// [`Limits::max_connections`].
     Connections,
+    /// [`Limits::max_connections_per_network`].
+    ConnectionsPerNetwork,
     /// [`Limits::max_head_bytes`], or [`Limits::max_headers`]: hyper does not tell one from the other.
     HeadBytes,
     /// [`Limits::header_timeout`].
@@ -101,7 +103,7 @@ impl Deref for Bounds {
 
 impl Limit {
     /// All there are, in the order in which they are declared.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Sessions,
         Self::HalfOpenSessions,
         Self::SessionsPerNetwork,
@@ -117,6 +119,7 @@ impl Limit {
         Self::WriteBatchBytes,
         Self::WriteTimeout,
         Self::Connections,
+        Self::ConnectionsPerNetwork,
         Self::HeadBytes,
         Self::HeaderTimeout,
         Self::TlsHandshakeTimeout,
@@ -144,6 +147,7 @@ impl Limit {
             Self::WriteBatchBytes => "write_batch_bytes",
             Self::WriteTimeout => "write_timeout",
             Self::Connections => "max_connections",
+            Self::ConnectionsPerNetwork => "max_connections_per_network",
             Self::HeadBytes => "max_head_bytes",
             Self::HeaderTimeout => "header_timeout",
             Self::TlsHandshakeTimeout => "tls_handshake_timeout",

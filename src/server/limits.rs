@@ -57,6 +57,9 @@ pub struct Limits {
     /// How many connections there may be that speak HTTP; whoever comes then gets 503. One that has become a session's
     /// WebSocket is not among them. The default is two for each session on long-polling.
     pub max_connections: usize,
+    /// How many of them one [`Network`](super::Network) may have; whoever comes then gets 429. The default is two for each of
+    /// its sessions, if all are on long-polling.
+    pub max_connections_per_network: usize,
     /// The largest head of an HTTP request, in bytes; over it, 431. hyper needs at least 8 KiB.
     pub max_head_bytes: usize,
     /// How many headers a request may have; over it, 431.
@@ -103,6 +106,7 @@ impl Default for Limits {
             max_unsent_bytes: 128 << 10,
             write_timeout: Duration::from_secs(20),
             max_connections: 20_000,
+            max_connections_per_network: 1_000,
             max_head_bytes: 16 << 10,
             max_headers: 64,
             header_timeout: Duration::from_secs(10),

@@ -1,8 +1,9 @@
 //! The listener: accepts connections and speaks HTTP on them until it is told to stop.
 
 use super::{
-    Answer, Bounds, Limit, Tls,
+    Answer, Bounds, Limit, Network, Tls,
     answer::Followed,
+    census::{Census, Counted, Whose},
     patience::{Course, Patient},
 };
 use futures_util::{FutureExt, future::join_all};
@@ -12,6 +13,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     convert::Infallible,
     error::Error,
+    fmt,
     future::Future,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -30,6 +32,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+/// How many at once are told that there is no place for them.
+const MAX_REFUSALS: usize = 1_000;
+
 /// Answers HTTP requests.
 pub trait Handler: Send + Sync + 'static {
     /// Answers a request from `peer`, which is the other end of the TCP connection.
@@ -38,6 +43,11 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = Answer> + Send;
+
+    /// Whose a connection from `peer` is, to whoever counts them; none: it may be anyone's, as that of a proxy is.
+    fn network(&self, peer: SocketAddr) -> Option<Network> {
+        Network::of(peer)
+    }
 }
 
 /// How many connections may wait to be accepted. The kernel lowers it to what it allows itself.
@@ -150,6 +160,10 @@ struct Site<H> {
     /// Each connection's task holds a receiver: it hears when to stop, and its drop says that it has.
     stop: watch::Sender<()>,
     places: Arc<Semaphore>,
+    /// Whose the connections are that have a place.
+    census: Arc<Census>,
+    /// One permit for each who is told that there is no place.
+    refusals: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
     bounds: Arc<Bounds>,
 }
@@ -167,6 +181,8 @@ impl<H: Handler> Site<H> {
             handler,
             stop: watch::Sender::new(()),
             places: permits(bounds.max_connections),
+            census: Census::new(bounds.max_connections_per_network, usize::MAX),
+            refusals: permits(MAX_REFUSALS),
             handshakes: permits(bounds.max_tls_handshakes),
             bounds: Arc::clone(bounds),
         }
@@ -195,6 +211,18 @@ impl<H: Handler> Site<H> {
         }
     }
 
+    fn place(&self, peer: SocketAddr) -> Result<Seat, Full> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let whose = Whose {
+            network: self.handler.network(peer),
+            owner: None,
+        };
+        Ok(Seat {
+            _place: place.map_err(|_| Full::All)?,
+            _counted: self.census.count(whose).map_err(|_| Full::Network)?,
+        })
+    }
+
     fn open(&self, stream: TcpStream, peer: SocketAddr, tls: Option<&Tls>) {
         // A wildcard listener sees IPv4 peers as IPv6 ones.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -204,14 +232,19 @@ impl<H: Handler> Site<H> {
         if let Err(error) = bound_unsent(&stream, self.bounds.max_unsent_bytes) {
             log::debug!("{peer}: the kernel may take more for it than it should: {error}");
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            log::info!("{peer} is turned away: 503 there are as many connections as there may be");
-            self.bounds.note(Limit::Connections);
-            // Over TLS there would have to be a handshake first.
-            if tls.is_none() {
-                tokio::spawn(turn_away(stream, self.bounds.linger_timeout));
+        let place = match self.place(peer) {
+            Ok(place) => place,
+            Err(full) => {
+                log::info!("{peer} is turned away: {full}");
+                self.bounds.note(full.limit());
+                // Over TLS there would have to be a handshake first, and very many are not even told.
+                if tls.is_none()
+                    && let Ok(turn) = Arc::clone(&self.refusals).try_acquire_owned()
+                {
+                    tokio::spawn(turn_away(stream, full, self.bounds.linger_timeout, turn));
+                }
+                return;
             }
-            return;
         };
         let connection = Connection {
             http: self.http.clone(),
@@ -239,6 +272,61 @@ impl<H: Handler> Site<H> {
     }
 }
 
+/// Why there is no place for a connection.
+#[derive(Debug, Clone, Copy)]
+enum Full {
+    /// There are as many as there may be.
+    All,
+    /// Its network has as many as it may have.
+    Network,
+}
+
+impl Full {
+    fn limit(self) -> Limit {
+        match self {
+            Self::All => Limit::Connections,
+            Self::Network => Limit::ConnectionsPerNetwork,
+        }
+    }
+
+    /// What is answered, whatever it would ask.
+    fn answer(self) -> &'static [u8] {
+        match self {
+            Self::All => {
+                b"HTTP/1.1 503 Service Unavailable\r\n\
+                content-type: application/json\r\n\
+                content-length: 79\r\n\
+                retry-after: 10\r\n\
+                connection: close\r\n\r\n\
+                {\"code\":4,\"message\":\"The server has as many connections as it may. Try later.\"}"
+            }
+            Self::Network => {
+                b"HTTP/1.1 429 Too Many Requests\r\n\
+                content-type: application/json\r\n\
+                content-length: 81\r\n\
+                retry-after: 10\r\n\
+                connection: close\r\n\r\n\
+                {\"code\":4,\"message\":\"Your address has as many connections as it may. Try later.\"}"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "503 there are as many connections as there may be",
+            Self::Network => "429 its address has as many connections as it may have",
+        })
+    }
+}
+
+/// A connection's place, until it is dropped.
+struct Seat {
+    _place: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
 /// All that a connection is served with, but its stream.
 pub(super) struct Connection<H> {
     http: http1::Builder,
@@ -246,7 +334,7 @@ pub(super) struct Connection<H> {
     pub(super) stop: watch::Receiver<()>,
     pub(super) bounds: Arc<Bounds>,
     pub(super) peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    place: Seat,
 }
 
 impl<H: Handler> Connection<H> {
@@ -331,19 +419,16 @@ fn bound_unsent(_stream: &TcpStream, _bytes: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// What is answered to whoever comes when there is no room, whatever it would ask.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/json\r\n\
-    content-length: 79\r\n\
-    retry-after: 10\r\n\
-    connection: close\r\n\r\n\
-    {\"code\":4,\"message\":\"The server has as many connections as it may. Try later.\"}";
-
 /// Says no, and waits for the end of what the client says: a connection that is dropped with unread bytes in it is
 /// reset, and the client may never see the answer.
-async fn turn_away(mut stream: TcpStream, patience: Duration) {
+async fn turn_away(
+    mut stream: TcpStream,
+    full: Full,
+    patience: Duration,
+    turn: OwnedSemaphorePermit,
+) {
     let goodbye = async {
-        stream.write_all(FULL).await?;
+        stream.write_all(full.answer()).await?;
         stream.shutdown().await?;
         let mut ignored = [0; 1024];
         while stream.read(&mut ignored).await? > 0 {}
@@ -352,6 +437,7 @@ async fn turn_away(mut stream: TcpStream, patience: Duration) {
     if let Ok(Err(error)) = timeout(patience, goodbye).await {
         log::debug!("a connection that was turned away broke: {error}");
     }
+    drop(turn);
 }
 
 /// Whether accepting failed for a reason that lies in the connection and not in ourselves.
