@@ -12,7 +12,7 @@
 use std::error::Error;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -752,6 +752,40 @@ fn a_symbolic_link_stays_one() -> TestResult {
         2
     );
     Ok(())
+}
+
+/// Whoever has the server's account could otherwise have root give it any file.
+#[test]
+fn a_lock_that_leads_elsewhere_is_refused_and_what_is_there_is_left_alone() {
+    let folder = Folder::with(alice_and_bob());
+    let (elsewhere, lock) = (folder.0.join("shadow"), folder.0.join("users.json.lock"));
+    fs::write(&elsewhere, "root's").expect("a file");
+    let owner = || {
+        let found = fs::metadata(&elsewhere).expect("a file");
+        (found.uid(), found.gid())
+    };
+    let before = owner();
+    // Only root can give files away.
+    if before.0 == 0 {
+        chown(folder.file(), Some(65534), Some(65534)).expect("root");
+    }
+    let file = UserFile::new(folder.file());
+    for link in [symlink, fs::hard_link] {
+        link(&elsewhere, &lock).expect("a file");
+        let refused = edit(&file, |document| document.rotate("bob")).expect_err("refused");
+        let lock_name = lock.display().to_string();
+        assert!(refused.to_string().contains(&lock_name), "{refused}");
+        assert!(refused.to_string().contains("remove it"), "{refused}");
+        assert_eq!(owner(), before);
+        assert_eq!(fs::read_to_string(&elsewhere).expect("a file"), "root's");
+        fs::remove_file(&lock).expect("a file");
+    }
+    // One that is made here is its owner's, and is used again.
+    for _ in 0..2 {
+        edit(&file, |document| document.rotate("bob")).expect("a change");
+        let users = fs::metadata(folder.file()).expect("a file");
+        assert_eq!(fs::metadata(&lock).expect("a file").uid(), users.uid());
+    }
 }
 
 #[test]

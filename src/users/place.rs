@@ -59,15 +59,41 @@ impl Place {
     }
 
     /// The lock of those who write the target. It stays: removing it would let two lock two different files.
+    ///
+    /// Whoever has the server's account can put a link there, to a file that only root may write: so what is there
+    /// already is not followed anywhere, and belongs to whom it did.
     pub(super) fn open_lock(&self) -> io::Result<File> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(PRIVATE_FILE)
-            .open(&self.lock)?;
-        self.give_to_owner(&file)?;
-        Ok(file)
+        let mut options = OpenOptions::new();
+        options.write(true).mode(PRIVATE_FILE);
+        match options.clone().create_new(true).open(&self.lock) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(new) => {
+                self.give_to_owner(&new)?;
+                return Ok(new);
+            }
+        }
+        // A pipe would wait for a reader.
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options
+            .open(&self.lock)
+            .map_err(|error| match error.raw_os_error() {
+                Some(libc::ELOOP | libc::ENXIO) => self.no_lock(),
+                _ => error,
+            })?;
+        let metadata = file.metadata()?;
+        match metadata.is_file() && metadata.nlink() == 1 {
+            true => Ok(file),
+            false => Err(self.no_lock()),
+        }
+    }
+
+    /// Something else has the lock's name.
+    fn no_lock(&self) -> io::Error {
+        io::Error::other(format!(
+            "{} is a link, or no file: remove it, if nobody wants it there",
+            self.lock.display()
+        ))
     }
 
     /// The new name is in the folder; only after this does it survive a power failure.
