@@ -170,6 +170,16 @@ serverTest("reads are answered with a tag, and not twice", {}, async (server) =>
   assert.deepEqual([later.status, later.body], [200, body]);
 });
 
+serverTest("a cache that several users share tells them apart", { env: { SERVER_CORS_ALLOWED_ORIGINS: "https://games.example" } }, async (server) => {
+  const vary = async (path, options) => new Set((await ask(server, path, options)).headers.get("vary")?.split(/, */));
+  for (const path of [MINE, "/api/activities", "/api/users/1/activity", "/api/users", "/api/users/1", "/api/users/me", "/api/status", "/api/admin/sessions"]) {
+    for (const options of [{}, { name: null }, { headers: { "If-None-Match": "*" } }]) {
+      assert.deepEqual(await vary(path, options), new Set(["X-Api-Key", "X-Socket-Secret", "Authorization", "Origin"]), path);
+    }
+  }
+  assert.deepEqual(await vary("/api/docs/openapi.json"), new Set(["Origin"]));
+});
+
 serverTest("who may read", {}, async (server) => {
   for (const path of ["/api/activities", "/api/activities/stream", "/api/users/1/activity", MINE]) {
     assertError(await ask(server, path, { name: null }), 401, "Unauthorized");

@@ -46,6 +46,9 @@ const SLIPS: u32 = 5;
 const SLOW: Duration = Duration::from_secs(1);
 
 impl Authenticator {
+    /// The headers that say who asks, as a list in another.
+    pub(super) const ASKED_BY: &str = "X-Api-Key, X-Socket-Secret, Authorization";
+
     /// Asks `directory`. A network may show `max_failures` wrong keys or passwords at once, and as many again in a minute;
     /// behind some of them it is answered slowly, and beyond with 429. A key that is right is right whatever was tried
     /// before it.

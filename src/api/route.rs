@@ -116,6 +116,11 @@ impl Route {
         }
     }
 
+    /// Whether who asks makes a difference to what is answered.
+    pub(super) fn depends_on_asker(self) -> bool {
+        !matches!(self, Self::Health | Self::Monitoring(_) | Self::Document(_))
+    }
+
     /// The methods that it answers.
     pub(super) fn methods(self) -> &'static str {
         match self {

@@ -14,7 +14,7 @@ use futures_util::{FutureExt, future::Either};
 use hyper::{
     Method, Request, StatusCode,
     body::Incoming,
-    header::{ALLOW, HeaderValue, LOCATION},
+    header::{ALLOW, HeaderValue, LOCATION, VARY},
     http::request::Parts,
 };
 use std::{
@@ -149,9 +149,14 @@ impl Api {
         if !answered.any(|method| method == parts.method.as_str()) {
             return not_allowed(methods);
         }
-        self.answer(route, &parts, body)
-            .await
-            .unwrap_or_else(|error| error)
+        let answer = self.answer(route, &parts, body).await;
+        let mut answer = answer.unwrap_or_else(|error| error);
+        // Who signs in after another in the same browser must not get from its cache what was the other's.
+        if route.depends_on_asker() {
+            let by_asker = HeaderValue::from_static(Authenticator::ASKED_BY);
+            answer.headers_mut().append(VARY, by_asker);
+        }
+        answer
     }
 
     /// hyper leaves the body out of an answer to HEAD.
