@@ -30,7 +30,8 @@ use gamevault::{Database, PASSWORD, USERS, Version, folder_content, key, newcome
 use postgres::Postgres;
 use program::{Answer, Folder, Rollcall, basic, command, output};
 use rollcall::users::{
-    DatabasePlace, DatabaseTiming, Directory, PostgresPlace, PostgresTls, Readiness, open_database,
+    DatabasePlace, DatabaseTiming, Directory, PostgresPlace, PostgresTls, Readiness, UserId,
+    open_database,
 };
 use serde_json::{Value, json};
 use std::{
@@ -67,16 +68,18 @@ async fn open(database: &Database, timing: DatabaseTiming) -> Arc<dyn Directory>
     open_database(database.place(), timing).await.expect(OK)
 }
 
-/// Lets a directory keep up; counts how often it says that something has changed.
-fn follow(directory: &Arc<dyn Directory>) -> Arc<AtomicUsize> {
+/// Lets a directory keep up, with these as well whom nobody holds; counts how often it says that something may have changed,
+/// but for the first time, when it always does.
+async fn follow(directory: &Arc<dyn Directory>, others: &'static [UserId]) -> Arc<AtomicUsize> {
     let changes = Arc::new(AtomicUsize::new(0));
     let (directory, counted) = (Arc::clone(directory), Arc::clone(&changes));
     tokio::spawn(async move {
         let on_change = move || {
             counted.fetch_add(1, Ordering::Relaxed);
         };
-        directory.follow(&Vec::new, &on_change).await;
+        directory.follow(&|| others.to_vec(), &on_change).await;
     });
+    until(|| changes.swap(0, Ordering::Relaxed) > 0).await;
     changes
 }
 
@@ -320,14 +323,7 @@ async fn whoever_is_changed_is_turned_out(database: &Database) {
     let mut stays = clients.remove(0);
     // One is here without a socket, too.
     let told = json!({"state": "BUSY", "ttl_seconds": 600}).to_string();
-    let mut script = Client::dial(server.address).await;
-    let request = format!(
-        "PUT /api/users/me/activity HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {}\r\nContent-Length: {}\r\n\r\n{told}",
-        key(8),
-        told.len()
-    );
-    script.write(request.as_bytes()).await;
-    assert_eq!(script.response().await.0.status, 200);
+    assert_eq!(server.mine("PUT", &key(8), &told).await, 200);
     let changed = Instant::now();
     database
         .execute(&format!(
@@ -408,7 +404,7 @@ fn gamevault_is_updated_while_we_run() {
     run(async {
         for database in Database::each(Version::V14).await {
             let directory = open(&database, fast()).await;
-            let changes = follow(&directory);
+            follow(&directory, &[]).await;
             let alice = directory.by_key(&key(1)).await.expect(OK).expect("a user");
             assert!(directory.takes_socket_secret());
 
@@ -454,8 +450,7 @@ fn gamevault_is_updated_while_we_run() {
                 .await;
             assert_eq!(again(9).await, Some(9));
             until(|| !directory.takes_socket_secret()).await;
-            assert!(directory.is_current(&alice));
-            assert_eq!(changes.load(Ordering::Relaxed), 0, "nobody was changed");
+            assert!(directory.is_current(&alice), "nobody was changed");
         }
     });
 }
@@ -465,7 +460,7 @@ fn a_table_without_any_users_turns_nobody_out() {
     run(async {
         for database in Database::each(Version::V16).await {
             let directory = open(&database, fast()).await;
-            let changes = follow(&directory);
+            let changes = follow(&directory, &[]).await;
             let alice = directory.by_key(&key(1)).await.expect(OK).expect("a user");
             database
                 .execute(
@@ -588,7 +583,7 @@ fn known_keys_go_on_for_as_long_as_was_said_and_no_longer() {
         let stale = Duration::from_secs(3);
         let timing = DatabaseTiming { stale, ..fast() };
         let directory = open(&database, timing).await;
-        follow(&directory);
+        follow(&directory, &[]).await;
         let alice = directory.by_key(&key(1)).await.expect(OK).expect("a user");
         assert_eq!(directory.by_key("nobody").await.expect(OK), None);
         let file = database.sqlite_file();
@@ -614,6 +609,36 @@ fn known_keys_go_on_for_as_long_as_was_said_and_no_longer() {
         fs::rename(file.with_extension("gone"), &file).expect("a file");
         is_back(&directory).await;
         assert!(directory.by_key(&key(1)).await.is_ok());
+    });
+}
+
+/// What it said may still hold, though nobody is connected.
+#[test]
+fn who_was_changed_while_the_database_was_away_for_long_is_noticed() {
+    run(async {
+        let database = Database::sqlite(Version::V16);
+        let stale = Duration::ZERO;
+        let directory = open(&database, DatabaseTiming { stale, ..fast() }).await;
+        let changes = follow(&directory, &[8]).await;
+        assert!(directory.key_of(8).is_some());
+        let file = database.sqlite_file();
+        let gone = file.with_extension("gone");
+        fs::rename(&file, &gone).expect("a file");
+        is_away(&directory).await;
+        // What was known of those who are not held is too old then.
+        sleep(2 * fast().fresh).await;
+        rusqlite::Connection::open(&gone)
+            .and_then(|backend| {
+                backend.execute(
+                    "UPDATE gamevault_user SET activated = false WHERE id = 8",
+                    [],
+                )
+            })
+            .expect("SQLite");
+        assert_eq!(changes.load(Ordering::Relaxed), 0);
+        fs::rename(&gone, &file).expect("a file");
+        until(|| changes.load(Ordering::Relaxed) > 0).await;
+        assert_eq!(directory.key_of(8), None);
     });
 }
 
@@ -665,7 +690,7 @@ fn a_sqlite_file_is_replaced() {
     run(async {
         let database = Database::sqlite(Version::V16);
         let directory = open(&database, fast()).await;
-        let changes = follow(&directory);
+        let changes = follow(&directory, &[]).await;
         let alice = directory.by_key(&key(1)).await.expect(OK).expect("a user");
         let erin = directory.by_key(&key(6)).await.expect(OK).expect("a user");
         let backup = Database::sqlite(Version::V16);

@@ -172,6 +172,17 @@ impl Rollcall {
         }
     }
 
+    /// Asks for something about the activity of the user with this key; what that is answered.
+    pub async fn mine(&self, method: &str, key: &str, body: &str) -> u16 {
+        let mut client = Client::dial(self.address).await;
+        let length = body.len();
+        let request = format!(
+            "{method} /api/users/me/activity HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {key}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        client.write(request.as_bytes()).await;
+        client.response().await.0.status
+    }
+
     /// Tells it to stop, and waits.
     pub fn stop(&mut self) {
         let pid = self.child.id().to_string();

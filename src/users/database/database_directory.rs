@@ -146,14 +146,14 @@ impl<S: Source> DatabaseDirectory<S> {
     }
 
     /// Looks up again all who are connected, by one query; says whether anyone may not go on.
-    async fn refresh(&self, others: Vec<UserId>) -> Result<bool, DatabaseError> {
+    async fn refresh(&self, others: impl Fn() -> Vec<UserId>) -> Result<bool, DatabaseError> {
         if self.away().is_some() {
             self.connect().await?;
         }
         let asked = Instant::now();
         let keep = self.timing.stale.max(self.timing.fresh);
         let mut ids = self.known().held(asked, keep);
-        ids.extend(others);
+        ids.extend(others());
         ids.sort_unstable();
         ids.dedup();
         let found = timeout(self.timing.patience, self.look_up(&ids)).await;
@@ -196,17 +196,21 @@ impl<S: Source> DatabaseDirectory<S> {
         self.trouble.notify_one();
     }
 
-    fn come_back(&self) {
-        if let Some(away) = self.away().take() {
+    /// Says whether it was away.
+    fn come_back(&self) -> bool {
+        let away = self.away().take();
+        if let Some(away) = &away {
             let seconds = away.since.elapsed().as_secs();
             log::info!("the database can be asked again, after {seconds} s");
         }
+        away.is_some()
     }
 
     async fn keep_up(&self, others: impl Fn() -> Vec<UserId>, on_change: impl Fn()) {
         let mut ticks = interval(self.timing.refresh);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut call_again = false;
+        // Of those who were here before the server, nobody may have been asked for yet.
+        let mut call_again = true;
         let mut pause = self.timing.first_pause;
         loop {
             select! {
@@ -214,9 +218,10 @@ impl<S: Source> DatabaseDirectory<S> {
                 () = self.trouble.notified() => {}
                 error = self.source.lost() => self.go_away(error),
             }
-            match self.refresh(others()).await {
-                Ok(changed) => {
-                    self.come_back();
+            match self.refresh(&others).await {
+                Ok(has_changed) => {
+                    // Of whom nothing was known any more, nobody can tell what has changed meanwhile.
+                    let changed = self.come_back() || has_changed;
                     pause = self.timing.first_pause;
                     // Once more for a session that was being opened at the first call.
                     if changed || call_again {
