@@ -368,6 +368,47 @@ fn whoever_is_changed_on_a_postgresql_server_is_turned_out() {
     run(async { whoever_is_changed_is_turned_out(&Database::postgres(Version::V16).await).await });
 }
 
+/// Keys were stolen, and what their thieves said is to hold for long; their owners have got others, and are back at once.
+#[test]
+fn what_was_said_with_a_key_does_not_outlive_it_though_its_owner_is_back_first() {
+    run(async {
+        let database = Database::sqlite(Version::V16);
+        let mut variables = database.variables();
+        variables.extend(strings(&[("ACTIVITY_GRACE_SECONDS", "600")]));
+        let server = Rollcall::start(&variables).await;
+        let lease = json!({"state": "BUSY", "ttl_seconds": 86400}).to_string();
+        assert_eq!(server.mine("PUT", &key(6), &lease).await, 200);
+        let mut lost = server.join(&key(8)).await;
+        lost.send(r#"42["set-activity",{"state":"PLAYING"}]"#).await;
+        lost.text().await;
+        drop(lost);
+        server.logged("closed after").await;
+        let mut friend = server.join(&key(1)).await;
+        database
+            .execute(&format!(
+                "UPDATE gamevault_user SET api_key = '{}' WHERE id = 6;
+                 UPDATE gamevault_user SET api_key = '{}' WHERE id = 8;",
+                key(60),
+                key(80)
+            ))
+            .await;
+        let mut is_told = async |id: u64, state: &str| {
+            let text = friend.text().await;
+            let [id, state] = [
+                format!(r#""user_id":{id},"#),
+                format!(r#""state":"{state}""#),
+            ];
+            assert!(text.contains(&id) && text.contains(&state), "{text}");
+        };
+        let _owner = server.join(&key(60)).await;
+        is_told(6, "OFFLINE").await;
+        let lease = json!({"state": "ONLINE", "ttl_seconds": 60}).to_string();
+        assert_eq!(server.mine("PUT", &key(80), &lease).await, 200);
+        is_told(8, "OFFLINE").await;
+        is_told(8, "ONLINE").await;
+    });
+}
+
 #[test]
 fn what_was_learned_is_believed_for_a_while_and_a_change_is_noticed_behind_it() {
     run(async {

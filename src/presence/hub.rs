@@ -88,9 +88,9 @@ impl Hub {
     /// What is known has no form in JSON.
     pub fn join(self: &Arc<Self>, socket: &Socket<Player>) -> Result<(), EncodeError> {
         let mut state = self.lock();
-        let opening = state.snapshot()?.plain.clone();
         let user = socket.data().user();
-        state.keys.insert(user.id, user.key_digest);
+        self.note_key(&mut state, user)?;
+        let opening = state.snapshot()?.plain.clone();
         state.roster.join(user.id, socket.id());
         let now = self.activities.moment();
         socket.follow(self.subscribe(now, Some(opening), None));
@@ -172,7 +172,7 @@ impl Hub {
         ttl: Duration,
     ) -> Result<Activity, EncodeError> {
         let mut state = self.lock();
-        state.keys.insert(user.id, user.key_digest);
+        self.note_key(&mut state, user)?;
         let now = Now::of_the_system();
         let change = state.roster.lease(now, user.id, id, doing, ttl);
         self.tell(&mut state, change)
@@ -372,6 +372,18 @@ impl Hub {
                 log::error!("a change that fell due was not told: {error}");
             }
         }
+    }
+
+    /// A user comes with this key. If it had another before, what was said with that is over, as in [`Hub::expel`], which
+    /// may not have been called yet: it may have been a thief's.
+    fn note_key(&self, state: &mut State, user: &User) -> Result<(), EncodeError> {
+        let had = state.keys.insert(user.id, user.key_digest);
+        if had.is_some_and(|had| had != user.key_digest)
+            && let Some(change) = state.roster.expel(Now::of_the_system(), user.id)
+        {
+            self.tell(state, change)?;
+        }
+        Ok(())
     }
 
     /// Encodes once, for all.
