@@ -37,6 +37,19 @@ serverTest("metrics: every series is there from the start, and by a name of its 
   }
 });
 
+serverTest("metrics: what the system has to be asked is asked once a second, however often others ask", {}, async (server) => {
+  const open = () => metric(server, "process_open_fds");
+  let before, after;
+  // A second may end between two looks, and then the next has only begun.
+  for (let looks = 0; looks < 5 && (looks === 0 || after !== before); looks += 1) {
+    before = await open();
+    await RawSession.open(server, "alice");
+    after = await open();
+  }
+  assert.equal(after, before, "one more is open, and nobody has counted");
+  while ((await open()) === before);
+});
+
 serverTest("metrics: sessions, users and what they say are counted", NO_GRACE, async (server) => {
   const sessions = (state) => metric(server, "rollcall_sessions", "state", state);
   const users = (state) => metric(server, "rollcall_users", "state", state);

@@ -3,6 +3,7 @@
 use super::{
     Authenticator, SocketIoEngine, Streams,
     exposition::{CONTENT_TYPE, Exposition, Kind::Counter, Kind::Gauge},
+    process::Process,
 };
 use crate::{
     presence::{ClientEvent, Hub, Player, State},
@@ -11,7 +12,6 @@ use crate::{
 };
 use hyper::StatusCode;
 use std::{
-    fs,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -23,6 +23,7 @@ pub struct Metrics {
     authenticator: Authenticator,
     /// None: the operator wants no activities, so there are no sessions.
     online: Option<Online>,
+    process: Process,
     started: SystemTime,
 }
 
@@ -45,6 +46,7 @@ impl Metrics {
             bounds,
             authenticator,
             online,
+            process: Process::default(),
             started: SystemTime::now(),
         }
     }
@@ -79,11 +81,12 @@ impl Metrics {
             "When the server started, in seconds since 1970.",
             started.as_secs_f64(),
         );
-        if let Some(bytes) = resident_bytes() {
+        let usage = self.process.usage();
+        if let Some(bytes) = usage.resident_bytes {
             let help = "Memory in use, in bytes.";
             text.one(Gauge, "process_resident_memory_bytes", help, bytes);
         }
-        if let Some(count) = open_descriptors() {
+        if let Some(count) = usage.open_descriptors {
             let help = "File descriptors in use.";
             text.one(Gauge, "process_open_fds", help, count);
         }
@@ -252,20 +255,4 @@ impl Online {
             &tally.broadcasts().read(),
         );
     }
-}
-
-/// From Linux; elsewhere there are no such files, and no such metrics.
-fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
-/// As above. The descriptor that reads the folder is not counted.
-fn open_descriptors() -> Option<usize> {
-    let open = fs::read_dir("/proc/self/fd").ok()?.count();
-    Some(open.saturating_sub(1))
 }

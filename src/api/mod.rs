@@ -4,7 +4,7 @@
 //! * `authenticate`: who asks, by key, by password or by one of GameVault's [`Tokens`]; also the [`Admission`](crate::server::Admission) of
 //!   Socket.IO sessions.
 //! * `users`, `status`, [`Activities`], [`Streams`], [`Connected`]: the answers; `body`: what some requests bring.
-//! * [`Monitoring`]: what watches over the server; [`Metrics`], written down by `exposition`.
+//! * [`Monitoring`]: what watches over the server; [`Metrics`], among them those of the `process`, written down by `exposition`.
 //! * `documents`: what all this is, and the events, for people and for programs.
 //! * `page`: what people see at `/`.
 //! * `error`: what a person sees when there is none.
@@ -19,6 +19,7 @@ mod hmac;
 mod metrics;
 mod monitoring;
 mod page;
+mod process;
 mod route;
 mod router;
 mod sessions;
