@@ -653,6 +653,38 @@ fn known_keys_go_on_for_as_long_as_was_said_and_no_longer() {
     });
 }
 
+/// That many come at once is no fault of the database's, however slow it is.
+#[test]
+fn who_waits_for_others_in_vain_is_turned_away_and_nobody_takes_the_database_for_dead() {
+    run(async {
+        let database = Database::sqlite(Version::V16);
+        // Without an index, a question is a look at each of very many.
+        database
+            .execute(
+                "CREATE TABLE plain AS SELECT * FROM gamevault_user; DROP TABLE gamevault_user;
+                 ALTER TABLE plain RENAME TO gamevault_user;
+                 WITH RECURSIVE number(n) AS (SELECT 100 UNION ALL SELECT n + 1 FROM number WHERE n < 20000)
+                 INSERT INTO gamevault_user (id, entity_version, username, password, api_key, activated, role)
+                 SELECT n, 1, 'user ' || n, '', printf('%064x', n), true, '1' FROM number",
+            )
+            .await;
+        let lookup = milliseconds(300);
+        let directory = open(&database, DatabaseTiming { lookup, ..fast() }).await;
+        let keys: Vec<String> = (100..5100).map(key).collect();
+        let asked = Instant::now();
+        let answers = join_all(keys.iter().map(|key| directory.by_key(key))).await;
+        assert!(asked.elapsed() < 5 * lookup, "those who wait give up");
+        let found = answers
+            .iter()
+            .filter(|answer| matches!(answer, Ok(Some(_))));
+        let turned_away = answers.iter().filter(|answer| answer.is_err());
+        let (found, turned_away) = (found.count(), turned_away.count());
+        assert!(found > 0 && turned_away > 0 && found + turned_away == keys.len());
+        assert_eq!(directory.readiness(), Readiness::Ready);
+        assert!(directory.by_key(&key(9000)).await.expect(OK).is_some());
+    });
+}
+
 /// What it said may still hold, though nobody is connected.
 #[test]
 fn who_was_changed_while_the_database_was_away_for_long_is_noticed() {

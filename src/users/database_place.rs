@@ -62,7 +62,8 @@ pub struct DatabaseTiming {
     pub fresh: Duration,
     /// How often all who are connected are looked up again; less than `fresh`.
     pub refresh: Duration,
-    /// How long a client waits for a lookup. Some clients give up a second after they have asked to join.
+    /// How long a client waits for a lookup, once it is its turn, and how long at most for that. Some clients give up a second
+    /// after they have asked to join.
     pub lookup: Duration,
     /// The same for what no client waits for.
     pub patience: Duration,

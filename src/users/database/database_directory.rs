@@ -14,6 +14,7 @@ use super::known::{Known, Who};
 use super::question::Question;
 use super::row::{Found, Row};
 use super::source::Source;
+use super::turns::{Turn, Turns};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -36,6 +37,7 @@ const MAX_NAME_BYTES: usize = 1024;
 /// The users in a database.
 pub(super) struct DatabaseDirectory<S> {
     source: S,
+    turns: Turns,
     timing: DatabaseTiming,
     known: Mutex<Known>,
     /// None: the database answers. Written by whoever finds out otherwise, and cleared by [`Directory::follow`].
@@ -58,6 +60,7 @@ impl<S: Source> DatabaseDirectory<S> {
     pub(super) async fn open(source: S, timing: DatabaseTiming) -> Result<Self, DatabaseError> {
         let directory = Self {
             source,
+            turns: Turns::new(S::AT_ONCE),
             known: Mutex::default(),
             away: Mutex::default(),
             trouble: Notify::new(),
@@ -85,40 +88,52 @@ impl<S: Source> DatabaseDirectory<S> {
 
     /// Connects, and looks whether the users can be read.
     async fn connect(&self) -> Result<(), DatabaseError> {
-        let connected = async {
-            self.source.connect().await?;
-            self.put(Question::Anyone).await.map(drop)
-        };
-        timeout(self.timing.patience, connected)
+        let patience = self.timing.patience;
+        timeout(patience, self.source.connect())
             .await
-            .unwrap_or_else(|_| Err(self.source.silence()))
+            .unwrap_or_else(|_| Err(self.source.silence()))?;
+        self.put(&self.turns.next().await, Question::Anyone, patience)
+            .await
+            .map(drop)
     }
 
     fn longer(&self, pause: Duration) -> Duration {
         (2 * pause).min(self.timing.max_pause)
     }
 
-    /// Asks, and notes where the keys are.
-    async fn put(&self, question: Question) -> Result<Vec<Found>, DatabaseError> {
-        let answer = self.source.ask(question).await?;
+    /// Asks, and notes where the keys are. The time runs from here.
+    async fn put(
+        &self,
+        _turn: &Turn<'_>,
+        question: Question,
+        patience: Duration,
+    ) -> Result<Vec<Found>, DatabaseError> {
+        let answer = timeout(patience, self.source.ask(question)).await;
+        let answer = answer.unwrap_or_else(|_| Err(self.source.silence()))?;
         self.takes_socket_secret
             .store(answer.keys.is_old(), Ordering::Relaxed);
         Ok(answer.rows.into_iter().filter_map(Row::read).collect())
     }
 
-    /// Asks for someone who waits, if there is anyone to ask.
+    /// Asks for someone who waits, if there is anyone to ask. Who waits in vain for its turn says nothing of the database.
     async fn ask(&self, question: Question, patience: Duration) -> Result<Vec<Found>, Unavailable> {
-        if let Some(away) = &*self.away() {
-            return Err(Unavailable::new(away.error.to_string()));
+        self.is_there()?;
+        let turn = self.turns.soon(patience).await?;
+        // It may have gone meanwhile.
+        self.is_there()?;
+        let answer = self.put(&turn, question, patience).await;
+        answer.map_err(|error| {
+            let unavailable = Unavailable::new(error.to_string());
+            self.go_away(error);
+            unavailable
+        })
+    }
+
+    fn is_there(&self) -> Result<(), Unavailable> {
+        match &*self.away() {
+            Some(away) => Err(Unavailable::new(away.error.to_string())),
+            None => Ok(()),
         }
-        let answer = timeout(patience, self.put(question)).await;
-        answer
-            .unwrap_or_else(|_| Err(self.source.silence()))
-            .map_err(|error| {
-                let unavailable = Unavailable::new(error.to_string());
-                self.go_away(error);
-                unavailable
-            })
     }
 
     /// The user of this key or id: by heart, or else by asking, or else as it was a while ago.
@@ -156,21 +171,22 @@ impl<S: Source> DatabaseDirectory<S> {
         ids.extend(others());
         ids.sort_unstable();
         ids.dedup();
-        let found = timeout(self.timing.patience, self.look_up(&ids)).await;
-        let found = found.unwrap_or_else(|_| Err(self.source.silence()))?;
+        let found = self.look_up(&ids).await?;
         let mut known = self.known();
         known.learn_all(asked, &ids, found);
         Ok(known.take_news())
     }
 
     async fn look_up(&self, ids: &[UserId]) -> Result<Vec<Found>, DatabaseError> {
+        let turn = self.turns.next().await;
+        let put = |question| self.put(&turn, question, self.timing.patience);
         if ids.is_empty() {
             // Whether it is there is worth knowing, too.
-            return self.put(Question::Anyone).await.map(|_| Vec::new());
+            return put(Question::Anyone).await.map(|_| Vec::new());
         }
-        let found = self.put(Question::These(ids.to_vec())).await?;
+        let found = put(Question::These(ids.to_vec())).await?;
         // A table without any users is one that is being restored: nobody is turned out for that.
-        if found.is_empty() && self.put(Question::Anyone).await?.is_empty() {
+        if found.is_empty() && put(Question::Anyone).await?.is_empty() {
             return Err(self.source.emptiness());
         }
         Ok(found)
@@ -327,8 +343,7 @@ impl<S: Source> Directory for DatabaseDirectory<S> {
     fn learn(&self, ids: Vec<UserId>) -> Lookup<'_, ()> {
         Box::pin(async move {
             let asked = Instant::now();
-            let found = timeout(self.timing.patience, self.look_up(&ids)).await;
-            let found = found.unwrap_or_else(|_| Err(self.source.silence()));
+            let found = self.look_up(&ids).await;
             let found = found.map_err(|error| Unavailable::new(error.to_string()))?;
             self.known().learn_all(asked, &ids, found);
             Ok(())

@@ -7,6 +7,7 @@
 //! * `known`: what was learned, and how long it is believed. Pure.
 //! * [`source`](Source): an engine that can be asked.
 //! * `sqlite`, `postgres`: the two there are; in a build without the feature, `no_sqlite` or `no_postgres` stands for it.
+//! * `turns`: who may ask now.
 //! * `database_directory`: the directory on a source; what happens while it is away.
 
 mod database_directory;
@@ -14,6 +15,7 @@ mod known;
 mod question;
 mod row;
 mod source;
+mod turns;
 
 #[cfg_attr(not(feature = "postgres"), path = "no_postgres.rs")]
 mod postgres;

@@ -23,6 +23,8 @@ impl fmt::Display for Sqlite {
 }
 
 impl Source for Sqlite {
+    const AT_ONCE: usize = 1;
+
     async fn connect(&self) -> Result<(), DatabaseError> {
         match self.0 {}
     }

@@ -14,6 +14,9 @@ pub(super) struct Answer {
 
 /// An engine that can be asked. Displayed as the operator knows it.
 pub(super) trait Source: fmt::Display + Send + Sync + 'static {
+    /// So many questions may be asked at once, of which none waits for long because of the others.
+    const AT_ONCE: usize;
+
     /// Connects, or connects again, and looks whether all is there that will be read.
     ///
     /// # Cancel safety

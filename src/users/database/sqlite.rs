@@ -82,6 +82,9 @@ impl fmt::Display for Sqlite {
 }
 
 impl Source for Sqlite {
+    /// There is one connection, and one question at a time on it.
+    const AT_ONCE: usize = 1;
+
     async fn connect(&self) -> Result<(), DatabaseError> {
         self.work(|open, file| {
             *open = None;

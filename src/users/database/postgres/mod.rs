@@ -202,6 +202,9 @@ impl fmt::Display for Postgres {
 }
 
 impl Source for Postgres {
+    /// They are sent one behind another on the one connection, so that a round trip is shared.
+    const AT_ONCE: usize = 16;
+
     async fn connect(&self) -> Result<(), DatabaseError> {
         let client = self.dial().await;
         let client = client.map_err(|error| trouble::explain(&self.place, &error))?;
