@@ -1008,6 +1008,8 @@ fn what_is_known_is_written_down_now_and_then() {
         let text = fs::read(beside.join(format!("users.{what}.json"))).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     };
+    let activities = folder.join("users.activities.json");
+    let age = move || fs::File::open(&activities).expect("a file");
     support::run(async move {
         let hub = Hub::new(16, Rules::default());
         let keeper = {
@@ -1037,6 +1039,17 @@ fn what_is_known_is_written_down_now_and_then() {
             let there = hub.lease(&user(7), id, Some(busy), hour);
             let there = json!([there.expect("an activity")]);
             support::until(|| read("activities") == there).await;
+            // Though nothing changes, the file says when it was so.
+            age().set_modified(UNIX_EPOCH).expect("a time");
+            support::until(|| {
+                age()
+                    .metadata()
+                    .expect("a file")
+                    .modified()
+                    .expect("a time")
+                    > UNIX_EPOCH
+            })
+            .await;
             let gone = hub.lease(&user(7), id, None, hour).expect("an activity");
             support::until(|| read("activities") == json!([])).await;
             support::until(|| read("last-seen") == json!({"7": gone.since})).await;

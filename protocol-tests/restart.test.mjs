@@ -66,6 +66,34 @@ serverTest("who does not come back is offline after the grace, and was seen last
   assert.equal(await lastSeen(server, 1), since);
 });
 
+serverTest("after a long stop nobody is there, and everyone was seen last when the server was", { users, env: { ACTIVITY_GRACE_SECONDS: "60" } }, async (server) => {
+  await Promise.all(["alice", "bob"].map(async (name) => (await Player.join(server, name)).ask("set-activity", playing)));
+  await server.stop();
+  const stopped = Date.now() - 3 * 86_400_000;
+  fs.utimesSync(file(server, "activities"), new Date(), new Date(stopped));
+  // What is known already may be later, if the clock was put back.
+  fs.writeFileSync(file(server, "last-seen"), JSON.stringify({ 1: stopped - 1000, 2: stopped + 1000, 3: 1 }));
+  await server.start();
+  const bob = await Player.join(server, "bob");
+  assert.deepEqual(bob.snapshot, []);
+  assert.deepEqual([await lastSeen(server, 1), await lastSeen(server, 2)], [stopped, stopped + 1000]);
+  const { activity } = await bob.ask("set-activity", playing);
+  assert.ok(activity.since > stopped + 2000, "since the stop is over");
+  await bob.ask("get-activities");
+  assert.equal(bob.all("activity").length, 1, "nobody is told of those who were there days ago");
+});
+
+serverTest("a long time in which nothing changes is not a stop", { users, env: { ACTIVITY_GRACE_SECONDS: "60" } }, async (server) => {
+  const alice = await Player.join(server, "alice");
+  const { activity } = await alice.ask("set-activity", playing);
+  await written(server, "activities", (text) => text.includes("PLAYING"));
+  fs.utimesSync(file(server, "activities"), new Date(), new Date(Date.now() - 86_400_000));
+  await server.stop();
+  alice.socket.disconnect();
+  await server.start();
+  assert.equal((await get(server, "/api/activities"))[0]?.since, activity.since);
+});
+
 serverTest("last seen: when the public state last became OFFLINE", { users }, async (server) => {
   const bob = await Player.join(server, "bob");
   const alice = await Player.join(server, "alice");

@@ -6,13 +6,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 impl Now {
     /// Asks the system.
     pub fn of_the_system() -> Self {
-        // Before 1970 nothing happened, and after the year 500 million nothing will.
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Self {
             instant: Instant::now(),
-            ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            ms: ms(SystemTime::now()),
         }
     }
+}
+
+/// In ms since 1970. Before that nothing happened, and after the year 500 million nothing will.
+pub(super) fn ms(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

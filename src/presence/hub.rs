@@ -283,6 +283,11 @@ impl Hub {
         self.lock().roster.restore_last_seen(saved);
     }
 
+    /// See [`Roster::grace`].
+    pub fn grace(&self) -> Duration {
+        self.lock().roster.grace()
+    }
+
     /// Of whom something is known.
     pub fn users(&self) -> Vec<UserId> {
         self.lock().roster.users().collect()

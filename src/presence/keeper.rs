@@ -4,7 +4,7 @@
 //! each user was seen last. Neither is ever in the way: a file that cannot be read costs its history, and one that cannot
 //! be written is tried again.
 
-use super::{Activity, Claim, Doing, Hub, Report};
+use super::{Activity, Claim, Doing, Hub, Report, clock};
 use crate::{
     socketio::SocketId,
     users::{SideFile, UserFile, UserFileError, UserId},
@@ -16,7 +16,7 @@ use std::{
     error::Error,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::{join, task, time::sleep};
 
@@ -25,7 +25,7 @@ use tokio::{join, task, time::sleep};
 pub struct Intervals {
     /// How much of what was known is lost at most when the power is.
     pub activities: Duration,
-    /// The same for when users were seen.
+    /// The same for when users were seen, and how old the other file may be, though it says what is so.
     pub last_seen: Duration,
 }
 
@@ -64,6 +64,15 @@ struct Written {
     complaint: Option<String>,
 }
 
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rewrite {
+    /// What the file does not say yet.
+    Changed,
+    /// Anything, so that the file's time says when it was so.
+    Always,
+}
+
 /// The file of what everyone knew.
 pub(super) const ACTIVITIES: &str = "activities";
 
@@ -90,13 +99,29 @@ impl Keeper {
             last_seen: Kept::last_seen(users)?,
             _claim: claim,
         };
+        let mut last_seen = keeper.last_seen.read(parse_last_seen).unwrap_or_default();
+        let written = keeper.activities.file.written();
         if let Some(saved) = keeper.activities.read(parse_activities) {
-            keeper.hub.restore(saved);
+            match written.filter(|written| keeper.is_long_ago(*written)) {
+                None => keeper.hub.restore(saved),
+                // Their grace was over long ago: nobody was there any more.
+                Some(written) => {
+                    let then = clock::ms(written);
+                    for Activity { user_id, .. } in saved {
+                        let seen = last_seen.entry(user_id).or_default();
+                        *seen = then.max(*seen);
+                    }
+                }
+            }
         }
-        if let Some(saved) = keeper.last_seen.read(parse_last_seen) {
-            keeper.hub.restore_last_seen(saved);
-        }
+        keeper.hub.restore_last_seen(last_seen);
         Ok(keeper)
+    }
+
+    /// Whether nobody who was there then can be there still. A server that was killed may have been there longer.
+    fn is_long_ago(&self, written: SystemTime) -> bool {
+        let longest = self.hub.grace() + Intervals::default().last_seen;
+        written.elapsed().is_ok_and(|elapsed| elapsed > longest)
     }
 
     /// Writes down what changes, for as long as it is not dropped.
@@ -104,13 +129,14 @@ impl Keeper {
         let activities = async {
             loop {
                 sleep(intervals.activities).await;
-                self.save_activities().await;
+                self.save_activities(Rewrite::Changed).await;
             }
         };
         let last_seen = async {
             loop {
                 sleep(intervals.last_seen).await;
                 self.save_last_seen().await;
+                self.save_activities(Rewrite::Always).await;
             }
         };
         join!(activities, last_seen);
@@ -118,19 +144,19 @@ impl Keeper {
 
     /// Writes down what is known now.
     pub async fn save(&self) {
-        join!(self.save_activities(), self.save_last_seen());
+        join!(self.save_activities(Rewrite::Always), self.save_last_seen());
     }
 
-    async fn save_activities(&self) {
+    async fn save_activities(&self, rewrite: Rewrite) {
         match self.hub.array() {
-            Ok(array) => self.activities.write(array.get()).await,
+            Ok(array) => self.activities.write(array.get(), rewrite).await,
             Err(error) => log::error!("what is known has no form in JSON: {error}"),
         }
     }
 
     async fn save_last_seen(&self) {
         match serde_json::to_string(&self.hub.last_seen()) {
-            Ok(text) => self.last_seen.write(&text).await,
+            Ok(text) => self.last_seen.write(&text, Rewrite::Changed).await,
             Err(error) => log::error!("when users were seen has no form in JSON: {error}"),
         }
     }
@@ -177,9 +203,11 @@ impl Kept {
         }
     }
 
-    /// Makes the file say this, if it does not yet.
-    async fn write(self: &Arc<Self>, text: &str) {
-        if self.lock().text == text.as_bytes() {
+    /// Makes the file say this.
+    async fn write(self: &Arc<Self>, text: &str, rewrite: Rewrite) {
+        // When nobody was there does not matter.
+        let is_enough_once = rewrite == Rewrite::Changed || text == "[]";
+        if is_enough_once && self.lock().text == text.as_bytes() {
             return;
         }
         let (kept, text) = (Arc::clone(self), text.as_bytes().to_vec());

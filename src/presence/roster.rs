@@ -94,6 +94,11 @@ impl Roster {
         }
     }
 
+    /// How long the report of a socket holds that went without a goodbye.
+    pub fn grace(&self) -> Duration {
+        self.rules.grace
+    }
+
     /// A user's socket is there. It has nothing to say yet.
     pub fn join(&mut self, user_id: UserId, id: SocketId) {
         self.events += 1;

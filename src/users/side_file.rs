@@ -13,6 +13,7 @@ use std::{
     io::{self, ErrorKind, Read},
     os::unix::fs::MetadataExt,
     path::Path,
+    time::SystemTime,
 };
 
 /// One of the server's own files.
@@ -53,6 +54,11 @@ impl SideFile {
     /// What to do about an error of [`SideFile::replace`], behind its own text; empty where that says it all.
     pub fn remedy(error: &io::Error) -> &'static str {
         place::remedy(error)
+    }
+
+    /// When it was written; none: there is none, or nobody knows. Blocks.
+    pub fn written(&self) -> Option<SystemTime> {
+        fs::metadata(self.path()).ok()?.modified().ok()
     }
 
     /// What it says; none: there is none. Blocks.
