@@ -178,6 +178,27 @@ serverTest("sessions of a user", { env: { ENGINE_MAX_SESSIONS_PER_USER: "2" } },
   await Player.join(server, "alice");
 });
 
+serverTest("sessions of a user that shows its key in a CONNECT", { env: { ENGINE_MAX_SESSIONS_PER_USER: "3", AUTH_CONNECT_PAYLOAD_ENABLED: "true" } }, async (server) => {
+  const alice = await Player.join(server, "alice");
+  // At once: more than there may be.
+  const strangers = await Promise.all(Array.from({ length: 10 }, () => RawSession.open(server, null)));
+  const connect = `40${JSON.stringify({ apiKey: server.key("alice") })}`;
+  for (const stranger of strangers) stranger.send(connect);
+  const answers = await Promise.all(strangers.map((stranger) => stranger.frame()));
+  const isRefused = (answer) => /^44\{"message":"You have as many sessions as one may\. Close one, or try again later\."\}$/.test(answer);
+  assert.equal(answers.filter((answer) => /^40\{"sid"/.test(answer)).length, 2);
+  assert.equal(answers.filter(isRefused).length, 8);
+  // So are those who show it before.
+  const late = new Player(server, "alice");
+  assert.match((await late.next("connect_error")).message, /^You have as many sessions/);
+  assert.equal(await reached(server, "max_sessions_per_owner"), 9);
+  await Player.join(server, "bob");
+  await alice.leave();
+  const refused = strangers.find((_, index) => isRefused(answers[index]));
+  refused.send(connect);
+  assert.match(await refused.frame(), /^40\{"sid"/);
+});
+
 serverTest("sessions opened in a time, of an address", { env: { ...TRUSTING, ENGINE_MAX_OPENINGS_PER_MINUTE: "3" } }, async (server) => {
   for (let i = 0; i < 3; i += 1) assert.equal((await openFrom(server, "198.51.100.1", "alice")).status, 200);
   assertTooMuch(await openFrom(server, "198.51.100.1", "alice"), /^Your address opens too many/);

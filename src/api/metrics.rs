@@ -6,8 +6,8 @@ use super::{
     process::Process,
 };
 use crate::{
-    presence::{ClientEvent, Hub, Player, State},
-    server::{Answer, Bounds, with_body},
+    presence::{ClientEvent, Hub, Player, State, Tally},
+    server::{Answer, Bounds, Limit, with_body},
     socketio::Sockets,
 };
 use hyper::StatusCode;
@@ -94,8 +94,15 @@ impl Metrics {
 
     /// What peers have run into. That of the shutdown is over before anyone could ask.
     fn limits(&self, text: &mut Exposition) {
+        // Where a key may follow, it is the gateway that knows how many sessions a user has.
+        let tally = self.online.as_ref().map(|online| online.hub.tally());
+        let beyond = |limit| match limit {
+            Limit::SessionsPerOwner => tally.map_or(0, Tally::turned_away),
+            _ => 0,
+        };
         let bounds = self.bounds.reached();
-        let mut reached: Vec<_> = bounds.map(|(limit, count)| (limit.name(), count)).collect();
+        let bounds = bounds.map(|(limit, count)| (limit.name(), count + beyond(limit)));
+        let mut reached: Vec<_> = bounds.collect();
         reached.push(("wrong_keys", self.authenticator.refused()));
         if let Some(online) = &self.online {
             reached.push(("max_streams", online.streams.refused()));

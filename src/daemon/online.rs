@@ -65,7 +65,9 @@ impl Online {
             config.max_streams,
             STREAM_HEARTBEAT.min(config.ping_interval),
         );
-        let gateway = Gateway::new(Arc::clone(&hub)).with_keys(Arc::new(authenticator.clone()));
+        let gateway = Gateway::new(Arc::clone(&hub))
+            .with_keys(Arc::new(authenticator.clone()))
+            .at_most(limits.max_sessions_per_owner);
         let authenticator = authenticator.let_key_follow(config.auth_connect_payload);
         let timing = Timing {
             ping_interval: config.ping_interval,

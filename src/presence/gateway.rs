@@ -15,6 +15,9 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 const NO_KEY: &str =
     "An API key is missing: send it in the header X-Api-Key, or as apiKey in the auth payload.";
 
+/// As the engine says it, who knows only of those who have shown a key to it.
+const TOO_MANY: &str = "You have as many sessions as one may. Close one, or try again later.";
+
 /// What a client shows in its auth payload.
 #[derive(Deserialize)]
 struct Credentials {
@@ -32,12 +35,26 @@ pub struct Gateway {
     hub: Arc<Hub>,
     /// What opens the door to those who show a key only when they join; none: nothing does.
     keys: Option<Arc<dyn Keys>>,
+    /// How many sockets a user may have, whoever has opened their sessions.
+    max_sockets: usize,
 }
 
 impl Gateway {
     /// A gateway to `hub`.
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, keys: None }
+        Self {
+            hub,
+            keys: None,
+            max_sockets: usize::MAX,
+        }
+    }
+
+    /// The same for no more sockets of each user than this.
+    pub fn at_most(self, max_sockets: usize) -> Self {
+        Self {
+            max_sockets,
+            ..self
+        }
     }
 
     /// Lets those join as well whose session was opened by a stranger, if they show one of these in their auth payload.
@@ -112,10 +129,16 @@ impl Namespace for Gateway {
 
     /// Nearly always the key was checked when the session was opened.
     async fn admit(&self, visitor: &Arc<Visitor>, auth: Auth) -> Result<Player, Refused> {
-        Ok(Player::new(match &**visitor {
+        let user = match &**visitor {
             Visitor::User(user) => Arc::clone(user),
             Visitor::Stranger(client) => self.by_auth(&auth, **client).await?,
-        }))
+        };
+        // It joins behind this without waiting for anything, so nobody else does in between.
+        if self.hub.sockets(user.id) >= self.max_sockets {
+            self.hub.tally().note_turned_away();
+            return Err(Refused::new(TOO_MANY));
+        }
+        Ok(Player::new(user))
     }
 
     fn on_connect(&self, socket: &Socket<Player>) {

@@ -288,6 +288,11 @@ impl Hub {
         self.lock().roster.grace()
     }
 
+    /// See [`Roster::sockets`].
+    pub fn sockets(&self, user_id: UserId) -> usize {
+        self.lock().roster.sockets(user_id)
+    }
+
     /// Of whom something is known.
     pub fn users(&self) -> Vec<UserId> {
         self.lock().roster.users().collect()

@@ -233,6 +233,13 @@ impl Roster {
         self.users.keys().copied()
     }
 
+    /// How many sockets a user has, those not among them that were lost.
+    pub fn sockets(&self, user_id: UserId) -> usize {
+        let devices = self.users.get(&user_id).map(|user| &user.devices);
+        let is_socket = |device: &&Device| matches!(device.holder, Holder::Socket { .. });
+        devices.map_or(0, |devices| devices.iter().filter(is_socket).count())
+    }
+
     /// A user may not come in any more: what it said without a socket, or on one that was lost, holds no longer. Its
     /// sockets are theirs to end who know them.
     pub fn expel(&mut self, now: Now, user_id: UserId) -> Option<Change> {

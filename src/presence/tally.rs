@@ -13,6 +13,7 @@ pub struct Tally {
     exceptions: AtomicU64,
     changes: AtomicU64,
     held_back: AtomicU64,
+    turned_away: AtomicU64,
     resyncs: AtomicU64,
     broadcasts: Histogram,
 }
@@ -49,6 +50,11 @@ impl Tally {
         read(&self.held_back)
     }
 
+    /// How many did not join because their user had as many sockets as it may.
+    pub fn turned_away(&self) -> u64 {
+        read(&self.turned_away)
+    }
+
     /// How often a client that lagged behind was brought up to date by a snapshot.
     pub fn resyncs(&self) -> u64 {
         read(&self.resyncs)
@@ -82,6 +88,10 @@ impl Tally {
 
     pub(super) fn note_held_back(&self) {
         one_more(&self.held_back);
+    }
+
+    pub(super) fn note_turned_away(&self) {
+        one_more(&self.turned_away);
     }
 
     pub(super) fn note_resync(&self) {
