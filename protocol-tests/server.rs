@@ -319,6 +319,22 @@ fn requests_that_open_nothing() {
     });
 }
 
+/// Also where it names a session (RFC 6455, 4.1).
+#[test]
+fn a_websocket_is_asked_for_by_get_alone() {
+    run(async {
+        let (server, _recording) = Recorder::server(Setup::default());
+        let poller = Poller::join(server.address, "alice").await;
+        let query = poller.query.replace("polling", "websocket");
+        for (method, status) in [("POST", 405), ("OPTIONS", 405), ("GET", 101)] {
+            let request = upgrade_request("alice", &query, "").replace("GET", method);
+            let mut client = Client::dial(server.address).await;
+            client.write(request.as_bytes()).await;
+            assert_eq!(client.head().await.status, status, "{method}");
+        }
+    });
+}
+
 #[test]
 fn a_refused_client_that_goes_on_does_no_harm() {
     run(async {

@@ -179,7 +179,7 @@ where
         }
         match (asked, upgrade) {
             (Asked::WebSocket, Some(upgrade)) => {
-                let accepted = websocket::accept(&parts.headers)?;
+                let accepted = websocket::accept(&parts)?;
                 let dialect = Dialect {
                     revision: found.revision,
                     base64_only,
@@ -244,7 +244,7 @@ where
         };
         match upgrade {
             Some(upgrade) => {
-                let mut accepted = websocket::accept(&parts.headers)?;
+                let mut accepted = websocket::accept(&parts)?;
                 // By the open packet.
                 accepted.extensions_mut().insert(answer::Followed);
                 let place = self.sessions.reserve(whose)?;

@@ -6,7 +6,7 @@ use super::{
     websocket::{self, HandshakeError},
 };
 use crate::engineio::{Dialect, Frame, Revision};
-use hyper::{Method, Request, StatusCode};
+use hyper::Request;
 use std::{
     error, fmt,
     future::{Future, poll_fn},
@@ -76,10 +76,7 @@ impl RawWebSocket {
         if !websocket::is_upgrade(&parts) {
             return HandshakeError::Upgrade.answer();
         }
-        if parts.method != Method::GET {
-            return websocket::refuse(StatusCode::METHOD_NOT_ALLOWED, "Invalid HTTP method");
-        }
-        match websocket::accept(&parts.headers) {
+        match websocket::accept(&parts) {
             Ok(accepted) => {
                 tokio::spawn(async move {
                     if let Some(link) = Link::open(upgrade, AS_IT_IS, &bounds).await {

@@ -3,7 +3,7 @@
 use super::answer::{self, Answer};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{
-    HeaderMap, StatusCode, Version,
+    HeaderMap, Method, StatusCode, Version,
     header::{
         CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
         SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
@@ -19,6 +19,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// What is wrong with a WebSocket handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HandshakeError {
+    /// It is no GET.
+    Method,
     /// `Upgrade` asks for another protocol.
     Upgrade,
     /// There is a body, or there may be one: nobody could say where the frames begin.
@@ -41,7 +43,11 @@ pub(super) fn is_upgrade(request: &Parts) -> bool {
 ///
 /// # Errors
 /// The first of the rules that the request breaks.
-pub(super) fn accept(headers: &HeaderMap) -> Result<Answer, HandshakeError> {
+pub(super) fn accept(request: &Parts) -> Result<Answer, HandshakeError> {
+    let headers = &request.headers;
+    if request.method != Method::GET {
+        return Err(HandshakeError::Method);
+    }
     if !tokens(headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket")) {
         return Err(HandshakeError::Upgrade);
     }
@@ -106,6 +112,7 @@ impl HandshakeError {
     /// What is wrong, in the words of the reference's WebSocket library.
     pub(super) fn message(self) -> &'static str {
         match self {
+            Self::Method => "Invalid HTTP method",
             Self::Upgrade => "Invalid Upgrade header",
             Self::Body => "An upgrade request must not have a body",
             Self::Key => "Missing or invalid Sec-WebSocket-Key header",
@@ -115,7 +122,11 @@ impl HandshakeError {
 
     /// The answer that refuses the handshake.
     pub(super) fn answer(self) -> Answer {
-        let mut answer = refuse(StatusCode::BAD_REQUEST, self.message());
+        let status = match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let mut answer = refuse(status, self.message());
         if self == Self::Version {
             // RFC 6455, 4.2.2: say which versions would do.
             answer
