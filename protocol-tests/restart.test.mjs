@@ -69,7 +69,8 @@ serverTest("who does not come back is offline after the grace, and was seen last
 serverTest("after a long stop nobody is there, and everyone was seen last when the server was", { users, env: { ACTIVITY_GRACE_SECONDS: "60" } }, async (server) => {
   await Promise.all(["alice", "bob"].map(async (name) => (await Player.join(server, name)).ask("set-activity", playing)));
   await server.stop();
-  const stopped = Date.now() - 3 * 86_400_000;
+  // Whole seconds, since Node reckons with fractions of them.
+  const stopped = (Math.trunc(Date.now() / 1000) - 3 * 86_400) * 1000;
   fs.utimesSync(file(server, "activities"), new Date(), new Date(stopped));
   // What is known already may be later, if the clock was put back.
   fs.writeFileSync(file(server, "last-seen"), JSON.stringify({ 1: stopped - 1000, 2: stopped + 1000, 3: 1 }));
