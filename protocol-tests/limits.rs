@@ -799,8 +799,8 @@ fn who_takes_long_to_take_an_answer_is_not_late() {
     run(async {
         let mut setup = with_timing(|timing| {
             timing.ping_interval = milliseconds(200);
-            timing.ping_timeout = milliseconds(600);
-            timing.poll_timeout = milliseconds(600);
+            timing.ping_timeout = milliseconds(1_000);
+            timing.poll_timeout = milliseconds(1_000);
         });
         setup.limits.max_waiting_bytes = 64 << 20;
         let (server, mut recording) = Recorder::server(setup);

@@ -545,7 +545,15 @@ impl<'a, C: Choices> Story<'a, C> {
             }),
             // It takes long to take its answer.
             990 if !self.moved => self.turn(false, |story| {
-                story.session.handle_unsent(story.at());
+                if story.choices.chance(50) {
+                    story.session.handle_unsent(story.at());
+                } else {
+                    story.session.handle_sent(story.at());
+                    let timeout = story.timing.ping_timeout.as_millis() as u64;
+                    if story.held || story.now - story.absent_since <= timeout / 2 {
+                        return;
+                    }
+                }
                 if story.revision == Revision::V3 {
                     story.alive = story.now;
                 }

@@ -306,6 +306,15 @@ impl Session {
         }
     }
 
+    /// At `now` the answer to the last GET has arrived. If that took long, there was no time to answer what it says.
+    pub fn handle_sent(&mut self, now: Instant) {
+        if let Poll::Absent { since } = self.poll
+            && now - since > self.timing.ping_timeout / 2
+        {
+            self.handle_unsent(now);
+        }
+    }
+
     /// The session is over. Says what a GET that waits is to be answered with.
     pub fn handle_close(&mut self, reason: CloseReason) -> Frame {
         self.advance(Trigger::Close);

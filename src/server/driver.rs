@@ -154,6 +154,9 @@ impl<H: SessionHandler, I: Send + Sync + 'static> Driver<H, I> {
             self.session.handle_pause(now);
             self.transport.handle_pause(now);
         }
+        if matches!(self.transport, Transport::Polling(_)) && self.outbound.take_released() {
+            self.session.handle_sent(now);
+        }
         // Before the door: a GET that was sent after the `5` must not be taken for one from before it. A flood of probes
         // does not keep the door shut: reading them and answering them ends with the task's budget.
         if let Some(candidate) = &mut self.candidate

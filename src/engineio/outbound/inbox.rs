@@ -43,6 +43,8 @@ pub struct Inbox {
     budget: Option<Arc<Budget>>,
     /// The session's handler has to look after something. Set before the order is pushed that wakes the session.
     alert: AtomicBool,
+    /// Nothing is held any more that was. Set before the session is woken for it.
+    released: AtomicBool,
 }
 
 /// What is next in an inbox.
@@ -82,6 +84,7 @@ impl Inbox {
             capacity,
             budget: None,
             alert: AtomicBool::new(false),
+            released: AtomicBool::new(false),
         }
     }
 
@@ -155,7 +158,25 @@ impl Inbox {
     /// The client has taken them, or never will.
     pub(super) fn release(&self, bytes: usize) {
         self.budget.iter().for_each(|budget| budget.subtract(bytes));
-        self.lock().held -= bytes;
+        let waker = {
+            let mut state = self.lock();
+            state.held -= bytes;
+            match state.held {
+                0 => {
+                    self.released.store(true, Ordering::Release);
+                    state.waker.take()
+                }
+                _ => None,
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether something was held, and is not any more, since this was asked last.
+    pub(super) fn take_released(&self) -> bool {
+        self.released.load(Ordering::Relaxed) && self.released.swap(false, Ordering::Acquire)
     }
 
     /// Whether there is something that has left and that the client has not taken.

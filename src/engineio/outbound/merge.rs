@@ -100,6 +100,11 @@ impl Outbound {
         self.inbox.has_held()
     }
 
+    /// Whether something was kept, and is not any more, since this was asked last. The task is woken for it.
+    pub fn take_released(&self) -> bool {
+        self.inbox.take_released()
+    }
+
     /// Whether the session was told to close, be it behind what still waits.
     pub fn is_closing(&self) -> bool {
         self.inbox.is_closing()
