@@ -1,4 +1,4 @@
-//! The census: how many sessions each network and each owner has.
+//! The census: how many sessions, or connections, each network and each owner has.
 
 use super::{Limit, Network};
 use std::{
@@ -10,7 +10,7 @@ use std::{
 /// Whose a session is, to whoever counts; the numbers are the admission's to choose.
 pub type Owner = u64;
 
-/// Counts sessions, from the moment in which they get a place.
+/// Counts sessions, or connections, from the moment in which they get a place.
 pub(super) struct Census {
     max_per_network: usize,
     max_per_owner: usize,
@@ -23,7 +23,7 @@ struct Counts {
     owners: HashMap<Owner, usize>,
 }
 
-/// Whose a session is.
+/// Whose one is.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Whose {
     pub(super) network: Option<Network>,

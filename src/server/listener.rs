@@ -3,8 +3,8 @@
 use super::{
     Answer, Bounds, Limit, Network, Tls,
     answer::Followed,
-    census::{Census, Counted, Whose},
     patience::{Course, Patient},
+    seats::{Seat, Seats},
 };
 use futures_util::{FutureExt, future::join_all};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -13,7 +13,6 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     convert::Infallible,
     error::Error,
-    fmt,
     future::Future,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -25,15 +24,12 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     select,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{sleep, timeout},
+    sync::{Semaphore, watch},
+    time::sleep,
 };
-
-/// How many at once are told that there is no place for them.
-const MAX_REFUSALS: usize = 1_000;
 
 /// Answers HTTP requests.
 pub trait Handler: Send + Sync + 'static {
@@ -159,11 +155,7 @@ struct Site<H> {
     handler: Arc<H>,
     /// Each connection's task holds a receiver: it hears when to stop, and its drop says that it has.
     stop: watch::Sender<()>,
-    places: Arc<Semaphore>,
-    /// Whose the connections are that have a place.
-    census: Arc<Census>,
-    /// One permit for each who is told that there is no place.
-    refusals: Arc<Semaphore>,
+    seats: Seats,
     handshakes: Arc<Semaphore>,
     bounds: Arc<Bounds>,
 }
@@ -175,15 +167,13 @@ impl<H: Handler> Site<H> {
             .header_read_timeout(bounds.header_timeout)
             .max_buf_size(bounds.max_head_bytes)
             .max_headers(bounds.max_headers);
-        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        let handshakes = bounds.max_tls_handshakes.min(Semaphore::MAX_PERMITS);
         Self {
             http,
             handler,
             stop: watch::Sender::new(()),
-            places: permits(bounds.max_connections),
-            census: Census::new(bounds.max_connections_per_network, usize::MAX),
-            refusals: permits(MAX_REFUSALS),
-            handshakes: permits(bounds.max_tls_handshakes),
+            seats: Seats::new(bounds),
+            handshakes: Arc::new(Semaphore::new(handshakes)),
             bounds: Arc::clone(bounds),
         }
     }
@@ -211,18 +201,6 @@ impl<H: Handler> Site<H> {
         }
     }
 
-    fn place(&self, peer: SocketAddr) -> Result<Seat, Full> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let whose = Whose {
-            network: self.handler.network(peer),
-            owner: None,
-        };
-        Ok(Seat {
-            _place: place.map_err(|_| Full::All)?,
-            _counted: self.census.count(whose).map_err(|_| Full::Network)?,
-        })
-    }
-
     fn open(&self, stream: TcpStream, peer: SocketAddr, tls: Option<&Tls>) {
         // A wildcard listener sees IPv4 peers as IPv6 ones.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -232,16 +210,14 @@ impl<H: Handler> Site<H> {
         if let Err(error) = bound_unsent(&stream, self.bounds.max_unsent_bytes) {
             log::debug!("{peer}: the kernel may take more for it than it should: {error}");
         }
-        let place = match self.place(peer) {
-            Ok(place) => place,
+        let seat = match self.seats.take(self.handler.network(peer)) {
+            Ok(seat) => seat,
             Err(full) => {
                 log::info!("{peer} is turned away: {full}");
                 self.bounds.note(full.limit());
-                // Over TLS there would have to be a handshake first, and very many are not even told.
-                if tls.is_none()
-                    && let Ok(turn) = Arc::clone(&self.refusals).try_acquire_owned()
-                {
-                    tokio::spawn(turn_away(stream, full, self.bounds.linger_timeout, turn));
+                // Over TLS there would have to be a handshake first.
+                if tls.is_none() {
+                    self.seats.refuse(stream, full, self.bounds.linger_timeout);
                 }
                 return;
             }
@@ -252,7 +228,7 @@ impl<H: Handler> Site<H> {
             stop: self.stop.subscribe(),
             bounds: Arc::clone(&self.bounds),
             peer,
-            place,
+            seat,
         };
         let course = Arc::<Course>::default();
         let stream = Patient::new(stream, self.bounds.write_timeout, Arc::clone(&course));
@@ -272,61 +248,6 @@ impl<H: Handler> Site<H> {
     }
 }
 
-/// Why there is no place for a connection.
-#[derive(Debug, Clone, Copy)]
-enum Full {
-    /// There are as many as there may be.
-    All,
-    /// Its network has as many as it may have.
-    Network,
-}
-
-impl Full {
-    fn limit(self) -> Limit {
-        match self {
-            Self::All => Limit::Connections,
-            Self::Network => Limit::ConnectionsPerNetwork,
-        }
-    }
-
-    /// What is answered, whatever it would ask.
-    fn answer(self) -> &'static [u8] {
-        match self {
-            Self::All => {
-                b"HTTP/1.1 503 Service Unavailable\r\n\
-                content-type: application/json\r\n\
-                content-length: 79\r\n\
-                retry-after: 10\r\n\
-                connection: close\r\n\r\n\
-                {\"code\":4,\"message\":\"The server has as many connections as it may. Try later.\"}"
-            }
-            Self::Network => {
-                b"HTTP/1.1 429 Too Many Requests\r\n\
-                content-type: application/json\r\n\
-                content-length: 81\r\n\
-                retry-after: 10\r\n\
-                connection: close\r\n\r\n\
-                {\"code\":4,\"message\":\"Your address has as many connections as it may. Try later.\"}"
-            }
-        }
-    }
-}
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::All => "503 there are as many connections as there may be",
-            Self::Network => "429 its address has as many connections as it may have",
-        })
-    }
-}
-
-/// A connection's place, until it is dropped.
-struct Seat {
-    _place: OwnedSemaphorePermit,
-    _counted: Counted,
-}
-
 /// All that a connection is served with, but its stream.
 pub(super) struct Connection<H> {
     http: http1::Builder,
@@ -334,7 +255,7 @@ pub(super) struct Connection<H> {
     pub(super) stop: watch::Receiver<()>,
     pub(super) bounds: Arc<Bounds>,
     pub(super) peer: SocketAddr,
-    place: Seat,
+    seat: Seat,
 }
 
 impl<H: Handler> Connection<H> {
@@ -349,7 +270,7 @@ impl<H: Handler> Connection<H> {
             mut stop,
             bounds,
             peer,
-            place,
+            seat,
         } = self;
         tokio::spawn(async move {
             let has_asked = AtomicBool::new(false);
@@ -389,7 +310,7 @@ impl<H: Handler> Connection<H> {
                         .for_each(|limit| bounds.note(limit));
                 }
             }
-            drop(place);
+            drop(seat);
         });
     }
 }
@@ -417,27 +338,6 @@ fn bound_unsent(stream: &TcpStream, bytes: u32) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn bound_unsent(_stream: &TcpStream, _bytes: u32) -> io::Result<()> {
     Ok(())
-}
-
-/// Says no, and waits for the end of what the client says: a connection that is dropped with unread bytes in it is
-/// reset, and the client may never see the answer.
-async fn turn_away(
-    mut stream: TcpStream,
-    full: Full,
-    patience: Duration,
-    turn: OwnedSemaphorePermit,
-) {
-    let goodbye = async {
-        stream.write_all(full.answer()).await?;
-        stream.shutdown().await?;
-        let mut ignored = [0; 1024];
-        while stream.read(&mut ignored).await? > 0 {}
-        io::Result::Ok(())
-    };
-    if let Ok(Err(error)) = timeout(patience, goodbye).await {
-        log::debug!("a connection that was turned away broke: {error}");
-    }
-    drop(turn);
 }
 
 /// Whether accepting failed for a reason that lies in the connection and not in ourselves.

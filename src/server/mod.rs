@@ -2,7 +2,7 @@
 //!
 //! A connection's way, file by file:
 //!
-//! * `listener`: accepts, and hands each HTTP request to a handler; knows when to stop. `patience`: for how long it waits
+//! * `listener`: accepts, and hands each HTTP request to a handler; knows when to stop. `seats`: who may have a connection. `patience`: for how long it waits
 //!   for who takes nothing.
 //! * `tls`: what encrypts connections, with the feature of that name.
 //! * `engine`: the Engine.IO endpoint. Judges a request, asks the [`Admission`], opens sessions, finds those
@@ -63,6 +63,7 @@ mod patience;
 mod polling;
 mod proxies;
 mod raw_websocket;
+mod seats;
 mod session_name;
 mod sessions;
 mod stage;

@@ -66,7 +66,7 @@ impl Polling {
         self.poll = Some(reply);
     }
 
-    /// Answers the GET that waits, if one does, with frames from `outbound`, which counts them until the client has them.
+    /// Answers the GET that waits, if one does, with frames from `outbound`, which knows of them until the client has them.
     ///
     /// # Errors
     /// Its client has gone in this very moment, and the frames are lost, as they would be on the way.

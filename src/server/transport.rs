@@ -169,6 +169,10 @@ fn send_by_answer(
     meter: &Meter,
     context: &mut Context<'_>,
 ) -> Result<Progress, Stop> {
+    // Whoever has not taken one answer gets no other: what comes waits where it is shared, or counted.
+    if outbound.has_held() {
+        return Ok(Progress::Blocked);
+    }
     let mut close = None;
     let answer = session.answer_poll(Instant::now(), || match outbound.poll_next(context) {
         Poll::Ready(Delivery::Frame(frame)) => Some(frame),

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use hyper::{Response, body::Body as _};
 use std::sync::Arc;
 
-/// Counts the body of an answer against what may wait for its client, until hyper has handed it to the kernel. It is among
-/// the answer's extensions until the body is what it is going to be.
+/// Counts the body of an answer, until hyper has handed it to the kernel. It is among the answer's extensions until the body
+/// is what it is going to be.
 #[derive(Clone)]
 pub(super) struct Unsent {
     _held: Arc<Held>,

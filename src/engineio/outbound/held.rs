@@ -3,15 +3,14 @@
 use super::Inbox;
 use std::sync::Arc;
 
-/// So many bytes that someone else sends: for as long as he has them, they count as if they waited in the inbox.
+/// So many bytes that someone else sends: for as long as he has them, they are part of the budget of all.
 pub struct Held {
     inbox: Arc<Inbox>,
     bytes: usize,
 }
 
 impl Held {
-    /// Counts `bytes` against the capacity of `inbox`, and its budget. If that is too much, the session is closed as by
-    /// one that pushes.
+    /// Counts `bytes` that have left `inbox`.
     pub(super) fn new(inbox: Arc<Inbox>, bytes: usize) -> Self {
         inbox.hold(bytes);
         Self { inbox, bytes }

@@ -60,7 +60,7 @@ struct State {
     orders: VecDeque<(Stamp, Order)>,
     /// Bytes of the frames in `orders`.
     bytes: usize,
-    /// Bytes that have left, and that the client has not taken: see [`Held`](super::Held).
+    /// How many [`Held`](super::Held) there are of what has left.
     held: usize,
     /// The session's task, while it waits. Written when it finds nothing to do, taken by whoever gives an order.
     waker: Option<Waker>,
@@ -119,9 +119,15 @@ impl Inbox {
                 return;
             }
             let is_last = matches!(order, Order::Close(_));
-            let too_much = self.too_much(&state).filter(|_| !is_last);
+            let too_much = self.too_much(state.bytes).filter(|_| !is_last);
             if let Some(reason) = too_much {
-                self.give_up(&mut state, reason);
+                // What waits is given up at once: the client did not take it, and others need the memory.
+                state.orders = VecDeque::new();
+                self.subtract(&mut state, usize::MAX);
+                state.closed = true;
+                state
+                    .orders
+                    .push_back((Stamp::next(), Order::Close(reason)));
             } else {
                 let cost = order.cost();
                 state.bytes += cost;
@@ -136,23 +142,10 @@ impl Inbox {
         }
     }
 
-    /// So many bytes have left that the client has not taken, and count until [`Inbox::release`].
+    /// So many bytes have left that wait elsewhere, until [`Inbox::release`].
     pub(super) fn hold(&self, bytes: usize) {
         self.budget.iter().for_each(|budget| budget.add(bytes));
-        let waker = {
-            let mut state = self.lock();
-            state.held += bytes;
-            match self.too_much(&state) {
-                Some(reason) if !state.closed => {
-                    self.give_up(&mut state, reason);
-                    state.waker.take()
-                }
-                _ => None,
-            }
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.lock().held += 1;
     }
 
     /// The client has taken them, or never will.
@@ -160,7 +153,7 @@ impl Inbox {
         self.budget.iter().for_each(|budget| budget.subtract(bytes));
         let waker = {
             let mut state = self.lock();
-            state.held -= bytes;
+            state.held -= 1;
             match state.held {
                 0 => {
                     self.released.store(true, Ordering::Release);
@@ -179,7 +172,7 @@ impl Inbox {
         self.released.load(Ordering::Relaxed) && self.released.swap(false, Ordering::Acquire)
     }
 
-    /// Whether there is something that has left and that the client has not taken.
+    /// Whether something that has left waits elsewhere.
     pub(super) fn has_held(&self) -> bool {
         self.lock().held > 0
     }
@@ -245,8 +238,7 @@ impl Inbox {
 
     /// Whether more than half of what may wait does.
     pub(super) fn is_half_full(&self) -> bool {
-        let state = self.lock();
-        state.bytes + state.held > self.capacity / 2
+        self.lock().bytes > self.capacity / 2
     }
 
     /// Takes no order from now on, and forgets those that wait.
@@ -259,21 +251,13 @@ impl Inbox {
     }
 
     /// Why the client is to go, if so much waits for it that it is.
-    fn too_much(&self, state: &State) -> Option<CloseReason> {
-        let bytes = state.bytes + state.held;
+    fn too_much(&self, bytes: usize) -> Option<CloseReason> {
         if bytes > self.capacity {
             return Some(CloseReason::Overflow);
         }
         let is_exceeded = |budget: &Arc<Budget>| bytes > LITTLE && budget.is_exceeded();
         let shared = self.budget.as_ref().is_some_and(is_exceeded);
         shared.then_some(CloseReason::SharedOverflow)
-    }
-
-    /// What waits is given up at once: the client did not take it, and others need the memory.
-    fn give_up(&self, state: &mut State, reason: CloseReason) {
-        state.orders = VecDeque::from([(Stamp::next(), Order::Close(reason))]);
-        self.subtract(state, usize::MAX);
-        state.closed = true;
     }
 
     /// So many bytes wait no more, or all of them.
